@@ -1,0 +1,14 @@
+/** GET /api/auth/keys: the public keys (JWK Set, RFC 7517) for whoever verifies access tokens. */
+import { publicKeys } from '../../lib/access-token.ts'
+import { endpoint } from '../../lib/endpoint.ts'
+import { json } from '../../lib/json.ts'
+
+// Long enough to be worth it, short enough that a rotated secret's key is known when its first token arrives.
+const CACHE_SECONDS = 300
+
+export default endpoint({
+  GET: async () => {
+    const headers = new Headers({ 'cache-control': `public, max-age=${CACHE_SECONDS}` })
+    return json(await publicKeys(), 200, headers)
+  },
+})

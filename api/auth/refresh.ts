@@ -1,0 +1,27 @@
+/** POST /api/auth/refresh: a new access token, and the refresh token's successor when it is due. */
+import * as z from 'zod/mini'
+import { afterAnswer } from '../../lib/after-answer.ts'
+import { readCookie } from '../../lib/cookies.ts'
+import { endpoint } from '../../lib/endpoint.ts'
+import { readJson } from '../../lib/json.ts'
+import { deliver } from '../../lib/outbox.ts'
+import { openRefreshToken } from '../../lib/refresh-token.ts'
+import { sessionEnded, signedIn } from '../../lib/session-answer.ts'
+import { turnSession } from '../../lib/sessions.ts'
+
+const Nothing = z.strictObject({})
+
+export default endpoint({
+  POST: async (request, client) => {
+    await readJson(request, Nothing)
+    const token = openRefreshToken(readCookie(request, 'session'))
+    if (token === undefined) return sessionEnded()
+
+    const turn = await turnSession(token, client)
+    if (turn.kind === 'live') return signedIn(turn.session)
+
+    const { mail } = turn
+    if (mail !== undefined) await afterAnswer(() => deliver(mail))
+    return sessionEnded()
+  },
+})

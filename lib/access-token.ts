@@ -1,0 +1,63 @@
+/** The access token: a JWT (RFC 9068 profile, `typ: at+jwt`), ES256, 15 minutes, ids and role alone. */
+import { createLocalJWKSet, jwtVerify, SignJWT, type JSONWebKeySet } from 'jose'
+import { environment } from './env.ts'
+import { signingKeys } from './keys.ts'
+
+export const ACCESS_TOKEN_LIFETIME_SECONDS = 15 * 60
+
+export interface AccessTokenClaims {
+  userId: string
+  sessionId: string
+  role: string
+}
+
+export interface SignedAccessToken {
+  accessToken: string
+  /** ISO 8601, UTC. */
+  expiresAt: string
+}
+
+export async function signAccessToken(claims: AccessTokenClaims): Promise<SignedAccessToken> {
+  const [key] = await signingKeys()
+  if (key === undefined) throw new Error('no secret to derive a signing key from')
+  const { origin } = environment()
+  const issuedAtSeconds = Math.floor(Date.now() / 1000)
+  const expiresAtSeconds = issuedAtSeconds + ACCESS_TOKEN_LIFETIME_SECONDS
+  const accessToken = await new SignJWT({ sid: claims.sessionId, role: claims.role })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
+    .setIssuer(origin)
+    .setAudience(origin)
+    .setSubject(claims.userId)
+    .setIssuedAt(issuedAtSeconds)
+    .setExpirationTime(expiresAtSeconds)
+    .sign(key.privateKey)
+  return { accessToken, expiresAt: new Date(expiresAtSeconds * 1000).toISOString() }
+}
+
+/**
+ * The claims of a token that this deployment signed and that has not expired; undefined for anything else.
+ * Algorithm, type, issuer and audience are fixed here and never taken from the token (RFC 8725, section 3).
+ */
+export async function verifyAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
+  const { origin } = environment()
+  try {
+    const { payload } = await jwtVerify(token, createLocalJWKSet(await publicKeys()), {
+      algorithms: ['ES256'],
+      typ: 'at+jwt',
+      issuer: origin,
+      audience: origin,
+      requiredClaims: ['sub', 'sid', 'role', 'iat', 'exp'],
+    })
+    const { sub, sid, role } = payload
+    if (typeof sub !== 'string' || typeof sid !== 'string' || typeof role !== 'string') return undefined
+    return { userId: sub, sessionId: sid, role }
+  } catch {
+    // Whatever is wrong with a token, its bearer learns only that it is not good.
+    return undefined
+  }
+}
+
+/** The public halves as a JWK Set (RFC 7517). */
+export async function publicKeys(): Promise<JSONWebKeySet> {
+  return { keys: (await signingKeys()).map((key) => key.publicJwk) }
+}

@@ -1,0 +1,114 @@
+/**
+ * What every function of the set does before and after its own work: methods, the origin check, the headers of each
+ * answer, and the last word when something throws.
+ */
+import { clientOf, type Client } from './client.ts'
+import { environment, environmentFaults } from './env.ts'
+import { log } from './log.ts'
+import { problem } from './problems.ts'
+import { isUnavailable } from './unavailable.ts'
+
+type Handler = (request: Request, client: Client) => Response | Promise<Response>
+
+interface Handlers {
+  GET?: Handler
+  POST?: Handler
+  PUT?: Handler
+  PATCH?: Handler
+  DELETE?: Handler
+}
+
+const STANDARD_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+/** The default export of a function: the shape that Vercel calls with a web `Request`. */
+export function endpoint(handlers: Handlers): {
+  fetch: (request: Request) => Promise<Response>
+} {
+  return {
+    async fetch(request) {
+      const startedAt = performance.now()
+      const client = clientOf(request)
+      const response = await answer(request, client, handlers)
+      for (const [name, value] of Object.entries(STANDARD_HEADERS)) {
+        if (!response.headers.has(name)) response.headers.set(name, value)
+      }
+      response.headers.set('x-request-id', client.requestId)
+      log('info', 'request', {
+        requestId: client.requestId,
+        method: request.method,
+        path: new URL(request.url).pathname,
+        status: response.status,
+        durationMs: Math.round(performance.now() - startedAt),
+      })
+      return response
+    },
+  }
+}
+
+async function answer(request: Request, client: Client, handlers: Handlers): Promise<Response> {
+  if (environmentFaults.length > 0) {
+    log('error', 'misconfigured', {
+      requestId: client.requestId,
+      keys: environmentFaults.map((fault) => `${fault.key}: ${fault.problem}`),
+    })
+    return problem('misconfigured')
+  }
+  try {
+    const handler = handlerFor(request.method, handlers)
+    if (handler === undefined) return problem('method-not-allowed', { headers: { allow: allowed(handlers) } })
+    if (!isSafe(request) && isForeign(request)) return problem('origin-refused')
+    return await handler(request, client)
+  } catch (error) {
+    return refusal(error, client)
+  }
+}
+
+function handlerFor(method: string, handlers: Handlers): Handler | undefined {
+  const wanted = method === 'HEAD' ? 'GET' : method
+  return new Map<string, Handler>(Object.entries(handlers)).get(wanted)
+}
+
+function allowed(handlers: Handlers): string {
+  const methods = Object.keys(handlers)
+  return (methods.includes('GET') ? [...methods, 'HEAD'] : methods).join(', ')
+}
+
+function isSafe(request: Request): boolean {
+  return request.method === 'GET' || request.method === 'HEAD'
+}
+
+/**
+ * True when a browser says that the request came from elsewhere. A request with neither header is no browser's; it
+ * still needs a JSON content type, which no form can send.
+ */
+function isForeign(request: Request): boolean {
+  const site = request.headers.get('sec-fetch-site')
+  const origin = request.headers.get('origin')
+  return (
+    (site !== null && site !== 'same-origin') ||
+    (origin !== null && !environment().ownOrigins.includes(origin))
+  )
+}
+
+/** Nothing of the error reaches the caller but the request id, by which the log has the rest. */
+function refusal(error: unknown, client: Client): Response {
+  if (error instanceof Response) return error
+  const { requestId } = client
+  if (isUnavailable(error)) {
+    log('error', error.unavailable, { requestId, reason: error.message })
+    return problem(error.unavailable, { retryAfterSeconds: error.retryAfterSeconds })
+  }
+  log('error', 'internal-error', {
+    requestId,
+    ...(error instanceof Error
+      ? { reason: `${error.name}: ${error.message}`, stack: error.stack ?? '' }
+      : {}),
+  })
+  return problem('internal-error')
+}

@@ -1,0 +1,240 @@
+/**
+ * The environment, parsed once at cold start. Every fault is reported at once, by key and by what to do,
+ * never by value. The deploy runs the same check.
+ */
+import * as z from 'zod/mini'
+
+export interface Environment {
+  stage: Stage
+  /** Where people reach the app: scheme, host and port, no trailing slash. Links, `iss` and `aud` come from it. */
+  origin: string
+  /** What the origin check accepts: `origin` and, in a preview, this deployment's generated hosts. */
+  ownOrigins: readonly string[]
+  /** Key material; the first one signs, all verify. */
+  jwtSecrets: readonly string[]
+  databaseUrl: string
+  /** Stands in for Neon's HTTP address in local development only. */
+  neonFetchEndpoint: string | undefined
+  resendApiKey: string
+  mailFrom: string
+  cronSecret: string
+  productName: string
+  passwordMinLength: number
+}
+
+export type Stage = 'production' | 'preview' | 'development'
+
+/** What is wrong with one variable, in words that never hold its value. */
+export interface Fault {
+  key: string
+  problem: string
+}
+
+export type ParsedEnvironment =
+  | { kind: 'ok'; environment: Environment }
+  | { kind: 'misconfigured'; faults: Fault[] }
+
+type Variables = Record<string, string | undefined>
+
+export function parseEnvironment(variables: Variables): ParsedEnvironment {
+  // An empty variable, as `.env` files and dashboards make them, is a missing one.
+  const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value?.trim()))
+
+  const stage = stageOf(given)
+  const origin = appOrigin(given)
+  const parsed = schemaFor(stage).safeParse(given)
+  const faults: Fault[] = [
+    ...(origin.kind === 'fault' ? [origin.fault] : []),
+    ...(parsed.error?.issues ?? []).map((issue) => ({ key: String(issue.path[0]), problem: issue.message })),
+  ]
+  if (origin.kind === 'fault' || !parsed.success) return { kind: 'misconfigured', faults }
+
+  return {
+    kind: 'ok',
+    environment: {
+      stage,
+      origin: origin.origin,
+      ownOrigins: ownOrigins(origin.origin, given),
+      jwtSecrets: splitSecrets(parsed.data.JWT_SECRET),
+      databaseUrl: parsed.data.DATABASE_URL,
+      neonFetchEndpoint: parsed.data.NEON_FETCH_ENDPOINT,
+      resendApiKey: parsed.data.RESEND_API_KEY,
+      mailFrom: parsed.data.MAIL_FROM,
+      cronSecret: parsed.data.CRON_SECRET,
+      productName: parsed.data.PRODUCT_NAME ?? new URL(origin.origin).hostname,
+      passwordMinLength: Number(parsed.data.PASSWORD_MIN_LENGTH ?? 15),
+    },
+  }
+}
+
+export type Origin = { kind: 'origin'; origin: string } | { kind: 'fault'; fault: Fault }
+
+/**
+ * The app's own origin. `APP_URL` wins; without it a production deployment takes its production domain,
+ * a preview its branch's host and then its own, and a local run `http://localhost:3000`.
+ */
+export function appOrigin(variables: Variables): Origin {
+  const stage = stageOf(variables)
+  const appUrl = variables['APP_URL']
+  if (appUrl) return originFrom(appUrl, stage)
+
+  const host =
+    stage === 'production'
+      ? variables['VERCEL_PROJECT_PRODUCTION_URL']
+      : stage === 'preview'
+        ? (variables['VERCEL_BRANCH_URL'] ?? variables['VERCEL_URL'])
+        : undefined
+  if (host) return originFrom(`https://${host}`, stage)
+  if (stage === 'development') return { kind: 'origin', origin: 'http://localhost:3000' }
+  return badOrigin('missing; set it to the address people open, such as https://app.example.com')
+}
+
+function originFrom(address: string, stage: Stage): Origin {
+  if (!URL.canParse(address)) return badOrigin('not an address; write it like https://app.example.com')
+  const url = new URL(address)
+  if (url.pathname !== '/' || url.search || url.hash || url.username) {
+    return badOrigin('must be an origin alone: scheme and host, no path, query or user')
+  }
+  if (stage !== 'development' && isLoopback(url.hostname)) {
+    return badOrigin(`names this machine, which nobody can reach from a ${stage} deployment's mails`)
+  }
+  const plainLocal = stage === 'development' && url.protocol === 'http:' && url.hostname === 'localhost'
+  if (url.protocol !== 'https:' && !plainLocal) {
+    return badOrigin('must be https (http only for http://localhost in local development)')
+  }
+  return { kind: 'origin', origin: url.origin }
+}
+
+function badOrigin(problem: string): Origin {
+  return { kind: 'fault', fault: { key: 'APP_URL', problem } }
+}
+
+function ownOrigins(origin: string, variables: Variables): string[] {
+  if (stageOf(variables) !== 'preview') return [origin]
+  const hosts = [variables['VERCEL_BRANCH_URL'], variables['VERCEL_URL']].filter((host) => host !== undefined)
+  return [...new Set([origin, ...hosts.map((host) => `https://${host}`)])]
+}
+
+/** Outside Vercel only an app that says it is on localhost counts as development; anything else is production. */
+function stageOf(variables: Variables): Stage {
+  const stage = variables['VERCEL_ENV']
+  if (stage === 'production' || stage === 'preview' || stage === 'development') return stage
+  return variables['APP_URL']?.startsWith('http://localhost') ? 'development' : 'production'
+}
+
+function schemaFor(stage: Stage) {
+  const local = stage === 'development'
+  return z.object({
+    JWT_SECRET: variable('missing; make one with: openssl rand -base64 32').check(
+      z.refine((list) => splitSecrets(list).every(isRandomSecret), {
+        error: 'too short or not random; each secret must be 32 random bytes: openssl rand -base64 32',
+      }),
+    ),
+    DATABASE_URL: variable("missing; copy the pooled connection string from Neon's dashboard").check(
+      z.refine(isDatabaseUrl, {
+        error: 'not a postgresql:// address with user, password, host and database',
+      }),
+      z.refine((url) => local || !isDatabaseUrl(url) || !isLoopback(new URL(url).hostname), {
+        error: 'names this machine; a deployment needs a database it can reach',
+      }),
+    ),
+    NEON_FETCH_ENDPOINT: z.optional(
+      z.string().check(
+        z.refine((url) => local && isLoopbackUrl(url), {
+          error: 'is for local development only, and then a loopback address; remove it',
+        }),
+      ),
+    ),
+    RESEND_API_KEY: variable('missing; make one at https://resend.com/api-keys').check(
+      z.refine((key) => key.startsWith('re_'), { error: "not a Resend key; Resend's keys begin with re_" }),
+    ),
+    RESEND_BASE_URL: z.optional(
+      z.string().check(
+        z.refine((url) => local && isLoopbackUrl(url), {
+          error: 'is for local development only, and then a loopback address; remove it',
+        }),
+      ),
+    ),
+    MAIL_FROM: variable('missing; the sender, such as: Example <login@mail.example.com>').check(
+      z.refine((from) => /^(?:[^<>\r\n"]{1,100} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(from), {
+        error: 'not a sender; write it like: Example <login@mail.example.com>',
+      }),
+    ),
+    CRON_SECRET: variable('missing; make one with: openssl rand -base64 32').check(
+      z.refine(isRandomSecret, {
+        error: 'too short or not random; make one with: openssl rand -base64 32',
+      }),
+    ),
+    PRODUCT_NAME: z.optional(
+      z.string().check(
+        z.refine((name) => /^[^\p{Cc}<>]{1,60}$/u.test(name), {
+          error: 'must be 1 to 60 characters without < or >',
+        }),
+      ),
+    ),
+    PASSWORD_MIN_LENGTH: z.optional(
+      z.string().check(
+        z.refine((text) => /^\d{1,2}$/.test(text) && Number(text) >= 8 && Number(text) <= 64, {
+          error: 'must be a whole number from 8 to 64 (15 when unset)',
+        }),
+      ),
+    ),
+  })
+}
+
+function variable(missing: string) {
+  return z.string({ error: missing })
+}
+
+function splitSecrets(list: string): string[] {
+  return list.split(',').map((secret) => secret.trim())
+}
+
+/**
+ * Base64, base64url or hexadecimal of at least 32 bytes that does not look like words or a pattern.
+ * 43 random base64 characters show 31 different ones on average; a sentence that long shows about 17.
+ */
+function isRandomSecret(secret: string): boolean {
+  const different = new Set(secret).size
+  if (/^[0-9a-f]{64,}$/i.test(secret)) return different >= 10
+  return /^[A-Za-z0-9+/_-]{43,}={0,2}$/.test(secret) && different >= 22
+}
+
+function isDatabaseUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  return (
+    /^postgres(?:ql)?:$/.test(url.protocol) &&
+    url.username !== '' &&
+    url.hostname !== '' &&
+    url.pathname.length > 1
+  )
+}
+
+function isLoopbackUrl(text: string): boolean {
+  return URL.canParse(text) && isLoopback(new URL(text).hostname)
+}
+
+function isLoopback(hostname: string): boolean {
+  const name = hostname.toLowerCase()
+  return (
+    name === 'localhost' ||
+    name.endsWith('.localhost') ||
+    name.startsWith('127.') ||
+    name === '0.0.0.0' ||
+    name === '[::1]' ||
+    name === '[::]' ||
+    name === '::1'
+  )
+}
+
+const atColdStart = parseEnvironment(process.env)
+
+/** The faults this instance started with; empty when it may serve. */
+export const environmentFaults: readonly Fault[] = atColdStart.kind === 'ok' ? [] : atColdStart.faults
+
+/** The parsed environment. Throws when it is at fault, so nothing can run half configured. */
+export function environment(): Environment {
+  if (atColdStart.kind === 'ok') return atColdStart.environment
+  throw new Error(`misconfigured: ${atColdStart.faults.map((fault) => fault.key).join(', ')}`)
+}

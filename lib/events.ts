@@ -1,0 +1,29 @@
+/** The trail: every change of an account or a session writes its event in the same statement. */
+import { sql, type SQL } from 'drizzle-orm'
+import type { Client } from './client.ts'
+
+export type EventKind =
+  | 'registration-requested'
+  | 'registration-mail-requested'
+  | 'account-created'
+  | 'login-failed'
+  | 'password-locked'
+  | 'session-opened'
+  | 'session-ended'
+  | 'session-stolen'
+  | 'reset-requested'
+  | 'password-reset'
+  | 'mail-given-up'
+
+export interface EventColumns {
+  userId?: SQL
+  sessionId?: SQL
+  detail?: SQL
+}
+
+/** `INSERT INTO events … SELECT … {from}`: one event for each row that `from` (a `FROM` clause) yields. */
+export function insertEvent(kind: EventKind, client: Client, columns: EventColumns, from: SQL): SQL {
+  const { userId = sql`NULL::uuid`, sessionId = sql`NULL::uuid`, detail = sql`NULL::jsonb` } = columns
+  return sql`INSERT INTO events (kind, user_id, session_id, request_id, ip, detail)
+    SELECT ${kind}, ${userId}, ${sessionId}, ${client.requestId}, ${client.ip}, ${detail} ${from}`
+}

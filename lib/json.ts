@@ -1,0 +1,70 @@
+/** JSON in and out: one reader for every body, one writer for every answer that is no problem. */
+import * as z from 'zod/mini'
+import { problem } from './problems.ts'
+
+const MAX_BODY_BYTES = 16 * 1024
+
+/**
+ * The body, matched to a schema. Throws the `Response` that refuses it: 415 for another content type, 413 beyond
+ * 16 KB, 400 when it is not a JSON object, 422 with a JSON Pointer for each fault otherwise.
+ */
+export async function readJson<Schema extends z.core.$ZodType>(
+  request: Request,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const mediaType = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
+  if (mediaType !== 'application/json') throw problem('unsupported-media-type')
+
+  const text = await readText(request)
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    throw problem('malformed-json')
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw problem('malformed-json')
+
+  const parsed = z.safeParse(schema, body)
+  if (parsed.success) return parsed.data
+  throw problem('validation-failed', { errors: parsed.error.issues.flatMap(fieldErrors) })
+}
+
+/** Reads no further than the limit, whatever `content-length` claims. */
+async function readText(request: Request): Promise<string> {
+  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw problem('body-too-large')
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let bytes = 0
+  let text = ''
+  try {
+    for await (const chunk of request.body ?? []) {
+      bytes += chunk.byteLength
+      if (bytes > MAX_BODY_BYTES) throw problem('body-too-large')
+      text += decoder.decode(chunk, { stream: true })
+    }
+    return text + decoder.decode()
+  } catch (error) {
+    if (error instanceof Response) throw error
+    throw problem('malformed-json')
+  }
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): { pointer: string; detail: string }[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      pointer: pointer([...issue.path, key]),
+      detail: 'There is no such field.',
+    }))
+  }
+  return [{ pointer: pointer(issue.path), detail: issue.message }]
+}
+
+/** RFC 6901, section 6: the pointer as a URI fragment. */
+function pointer(path: readonly PropertyKey[]): string {
+  return `#${path.map((key) => `/${encodeURIComponent(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}`
+}
+
+export function json(body: unknown, status = 200, headers?: Headers): Response {
+  const answer = new Response(JSON.stringify(body), { status, ...(headers && { headers }) })
+  answer.headers.set('content-type', 'application/json; charset=utf-8')
+  return answer
+}

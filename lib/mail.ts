@@ -1,0 +1,32 @@
+/** Sends one mail through Resend. The SDK is loaded only when there is a mail to send: it is no part of a cold start. */
+import { environment } from './env.ts'
+import type { Message } from './messages.ts'
+
+const TIMEOUT_MS = 10_000
+
+export type Delivery =
+  | { kind: 'sent'; providerId: string | null }
+  /** Worth another try: the provider was away, busy or refused our key. */
+  | { kind: 'later'; reason: string }
+  /** The provider will not take this mail, however often it is offered. */
+  | { kind: 'never'; reason: string }
+
+/** `idempotencyKey` makes a second try of the same mail harmless for 24 hours. */
+export async function sendMail(
+  recipient: string,
+  message: Message,
+  idempotencyKey: string,
+): Promise<Delivery> {
+  const { resendApiKey, mailFrom } = environment()
+  const { Resend } = await import('resend')
+  const { data, error } = await new Resend(resendApiKey).emails.send(
+    { from: mailFrom, to: recipient, subject: message.subject, text: message.text, html: message.html },
+    { idempotencyKey, signal: AbortSignal.timeout(TIMEOUT_MS) },
+  )
+  if (error === null) return { kind: 'sent', providerId: data.id }
+  const reason = `${error.statusCode ?? 'no answer'} ${error.name}`
+  // The key was used for this very mail before, when its words were others: it has gone out.
+  if (error.name === 'invalid_idempotent_request') return { kind: 'sent', providerId: null }
+  const refused = error.statusCode === 422 || error.statusCode === 400
+  return { kind: refused ? 'never' : 'later', reason }
+}

@@ -1,0 +1,50 @@
+/** Removes what is no longer needed. Each table has its own statement, so a large one does not hold up the others. */
+import { sql } from 'drizzle-orm'
+import { run } from './database.ts'
+import { REGISTRATION_LIFETIME_SECONDS } from './registrations.ts'
+
+/** How long an ended session, a spent token and a sent mail are kept, to be able to tell what happened. */
+export const KEEP_ENDED_SECONDS = 30 * 24 * 60 * 60
+
+/** At most so many rows of a table a statement: what is left goes the next time. */
+const BATCH_SIZE = 10_000
+
+export interface RemovedCounts {
+  registrations: number
+  sessions: number
+  mailTokens: number
+  mails: number
+  rateLimits: number
+}
+
+export async function removeExpired(): Promise<RemovedCounts> {
+  const old = sql`now() - make_interval(secs => ${KEEP_ENDED_SECONDS})`
+  const unproven = sql`now() - make_interval(secs => ${REGISTRATION_LIFETIME_SECONDS})`
+  return {
+    registrations: await remove('registrations', 'id', sql`created_at < ${unproven}`),
+    sessions: await remove(
+      'sessions',
+      'id',
+      sql`ends_at < now() OR expires_at < ${old} OR revoked_at < ${old}`,
+    ),
+    mailTokens: await remove('mail_tokens', 'id', sql`expires_at < ${old}`),
+    mails: await remove(
+      'outbox',
+      'id',
+      sql`created_at < ${old} AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)`,
+    ),
+    rateLimits: await remove('rate_limits', 'key', sql`theoretical_arrival_at < now()`),
+  }
+}
+
+async function remove(table: string, key: string, condition: ReturnType<typeof sql>): Promise<number> {
+  const [row] = await run<{ removed: number }>(sql`
+    WITH removed AS (
+      DELETE FROM ${sql.identifier(table)} WHERE ${sql.identifier(key)} IN (
+        SELECT ${sql.identifier(key)} FROM ${sql.identifier(table)} WHERE ${condition}
+        LIMIT ${BATCH_SIZE} FOR UPDATE SKIP LOCKED)
+      RETURNING 1
+    )
+    SELECT count(*)::int AS removed FROM removed`)
+  return row?.removed ?? 0
+}

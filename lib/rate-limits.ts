@@ -1,0 +1,94 @@
+/**
+ * Rate limits: GCRA in Postgres, one row a bucket, taken inside the statement that needs it. A bucket of the source
+ * and one of the address are independent, so neither a botnet nor one busy network gets past both.
+ */
+import { sql, type SQL } from 'drizzle-orm'
+import { keyedHash } from './keys.ts'
+
+export interface Limit {
+  name: string
+  /** Requests in one window, all of which may come at once. */
+  quota: number
+  windowSeconds: number
+}
+
+/** The one table of limits. */
+export const limits = {
+  registerBySource: { name: 'register-source', quota: 30, windowSeconds: 3600 },
+  registerByAddress: { name: 'register-address', quota: 5, windowSeconds: 3600 },
+  loginBySource: { name: 'login-source', quota: 100, windowSeconds: 600 },
+  loginByAddress: { name: 'login-address', quota: 20, windowSeconds: 900 },
+  mailBySource: { name: 'mail-source', quota: 30, windowSeconds: 3600 },
+  mailByAddress: { name: 'mail-address', quota: 5, windowSeconds: 3600 },
+} as const satisfies Record<string, Limit>
+
+function bucketKey(limit: Limit, subject: string): Uint8Array {
+  return keyedHash('rate-limit', Buffer.from(`${limit.name}\n${subject}`))
+}
+
+/**
+ * Takes one from a bucket, when `condition` holds: a statement that yields one row when there was one to take and
+ * none when the bucket is empty. An empty bucket is not written to, so a flood costs no writes.
+ */
+function take(limit: Limit, subject: string, condition: SQL): SQL {
+  return sql`INSERT INTO rate_limits AS bucket (key, theoretical_arrival_at)
+    SELECT ${bucketKey(limit, subject)}::bytea, now() + ${emission(limit)} WHERE ${condition}
+    ON CONFLICT (key) DO UPDATE
+      SET theoretical_arrival_at = greatest(bucket.theoretical_arrival_at, now()) + ${emission(limit)}
+      WHERE bucket.theoretical_arrival_at <= now() + ${tolerance(limit)}
+    RETURNING 1`
+}
+
+/** How far apart requests are in the long run, and how far ahead of that a burst may be. */
+function emission({ windowSeconds, quota }: Limit): SQL {
+  return sql`make_interval(secs => ${windowSeconds / quota}::float8)`
+}
+
+function tolerance({ windowSeconds, quota }: Limit): SQL {
+  return sql`make_interval(secs => ${windowSeconds - windowSeconds / quota}::float8)`
+}
+
+/** Whole seconds until a bucket has one to take again, at least 1. */
+function waitSeconds(limit: Limit, subject: string): SQL {
+  return sql`(SELECT greatest(1, ceil(extract(epoch FROM max(theoretical_arrival_at) - now() - ${tolerance(limit)})))::int
+    FROM rate_limits WHERE key = ${bucketKey(limit, subject)}::bytea)`
+}
+
+export interface Buckets {
+  /** Common table expressions `source` and `address`: a row in both means that the request may go on. */
+  taken: SQL
+  /** Select list: `source_wait_seconds` and `address_wait_seconds`, null where there was one to take. */
+  waits: SQL
+}
+
+export interface BucketWaits {
+  source_wait_seconds: number | null
+  address_wait_seconds: number | null
+}
+
+/** A refused source takes nothing from the address, so a stranger cannot use up somebody else's share alone. */
+export function takeBuckets(bySource: Limit, network: string, byAddress: Limit, emailKey: string): Buckets {
+  return {
+    taken: sql`
+      source AS (${take(bySource, network, sql`true`)}),
+      address AS (${take(byAddress, emailKey, sql`EXISTS (SELECT FROM source)`)})`,
+    waits: sql`
+      CASE WHEN NOT EXISTS (SELECT FROM source) THEN ${waitSeconds(bySource, network)} END AS source_wait_seconds,
+      CASE WHEN EXISTS (SELECT FROM source) AND NOT EXISTS (SELECT FROM address)
+        THEN ${waitSeconds(byAddress, emailKey)} END AS address_wait_seconds`,
+  }
+}
+
+/**
+ * The header fields of a 429 (draft-ietf-httpapi-ratelimit-headers-10). They speak of the source's bucket alone,
+ * whichever one is empty, so they tell nothing of an account.
+ */
+export function rateLimitHeaders(
+  { name, quota, windowSeconds }: Limit,
+  seconds: number,
+): Record<string, string> {
+  return {
+    'ratelimit-policy': `"${name}";q=${quota};w=${windowSeconds}`,
+    ratelimit: `"${name}";r=0;t=${seconds}`,
+  }
+}

@@ -1,0 +1,68 @@
+/** Resets: a mailed link that sets a new password and ends every session. */
+import { sql } from 'drizzle-orm'
+import { v7 as newId } from 'uuid'
+import type { Client } from './client.ts'
+import { run, runTogether } from './database.ts'
+import { emailKey } from './email-address.ts'
+import { insertEvent } from './events.ts'
+import { expiryIn, RESET_LINK_LIFETIME_SECONDS } from './mail-token.ts'
+import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
+import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
+import { limits, takeBuckets } from './rate-limits.ts'
+import { endSessions } from './sessions.ts'
+
+/** Owes the account's owner a link. It takes the place of an older one, which opens nothing any more. */
+export async function requestReset(email: string, client: Client): Promise<MailRequest> {
+  const key = emailKey(email)
+  const expiresAt = expiryIn(RESET_LINK_LIFETIME_SECONDS)
+  const { taken, waits } = takeBuckets(limits.mailBySource, client.network, limits.mailByAddress, key)
+  const [row] = await run<MailRequestRow>(sql`
+    WITH ${taken},
+    account AS (
+      SELECT id, email FROM users
+      WHERE email_key = ${key} AND disabled_at IS NULL AND EXISTS (SELECT FROM address)
+    ),
+    token AS (
+      INSERT INTO mail_tokens (id, user_id, purpose, expires_at)
+      SELECT ${newId()}::uuid, id, 'reset', ${expiresAt.toISOString()}::timestamptz FROM account
+      ON CONFLICT (user_id, purpose)
+        DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at, spent_at = NULL
+      RETURNING id
+    ),
+    event AS (${insertEvent('reset-requested', client, { userId: sql`(SELECT id FROM account)` }, sql`FROM address`)}),
+    mail AS (${insertMail(
+      'reset-password',
+      { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: expiresAt },
+      sql`FROM account, token`,
+    )})
+    SELECT ${waits}, (SELECT to_jsonb(mail) FROM mail) AS mail`)
+  return mailRequest(row)
+}
+
+export type Reset = { kind: 'done'; mail: OwedMail } | { kind: 'spent' }
+
+/**
+ * Spends the token, sets the password, unlocks it and ends every session, all or nothing. Two statements in one
+ * transaction: the second one begins once the account's row is locked, so it sees each session that a racing login opened.
+ */
+export async function resetPassword(tokenId: string, passwordHash: string, client: Client): Promise<Reset> {
+  const [row] = await runTogether<OwedMailRow>(
+    sql`WITH token AS (
+      UPDATE mail_tokens SET spent_at = now()
+      WHERE id = ${tokenId}::uuid AND purpose = 'reset' AND spent_at IS NULL AND expires_at > now()
+      RETURNING user_id
+    )
+    UPDATE users SET password_hash = ${passwordHash}, failed_logins = 0, updated_at = now()
+    FROM token WHERE users.id = token.user_id AND users.disabled_at IS NULL`,
+    // The hash's salt is this request's own: finding it stored means that the statement before did its work.
+    sql`WITH account AS (
+      SELECT users.id, users.email FROM users JOIN mail_tokens ON mail_tokens.user_id = users.id
+      WHERE mail_tokens.id = ${tokenId}::uuid AND users.password_hash = ${passwordHash}
+    ),
+    ${endSessions(sql`user_id IN (SELECT id FROM account)`, 'reset', client)},
+    event AS (${insertEvent('password-reset', client, { userId: sql`id` }, sql`FROM account`)}),
+    mail AS (${insertMail('password-reset', { recipient: sql`email` }, sql`FROM account`)})
+    SELECT * FROM mail`,
+  )
+  return row === undefined ? { kind: 'spent' } : { kind: 'done', mail: owedMail(row) }
+}

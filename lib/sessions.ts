@@ -1,0 +1,217 @@
+/**
+ * Sessions: a state machine held in one row. A family of refresh tokens has one current generation; every change is
+ * one statement, decided by the row's lock and the database's clock.
+ */
+import { sql, type SQL } from 'drizzle-orm'
+import { v7 as newId } from 'uuid'
+import type { Client } from './client.ts'
+import { run, runRepeatable, runTogether } from './database.ts'
+import { insertEvent } from './events.ts'
+import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
+import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
+
+/** A family turns at most once in this time, and the token just spent still yields its successor. */
+export const TURN_WINDOW_SECONDS = 30
+export const SESSION_IDLE_SECONDS = 7 * 24 * 60 * 60
+export const SESSION_LIFETIME_SECONDS = 30 * 24 * 60 * 60
+export const MAX_SESSIONS_PER_ACCOUNT = 50
+
+export type RevokedBecause = 'logout' | 'replaced' | 'session-limit' | 'reset' | 'theft'
+
+export interface User {
+  id: string
+  email: string
+  role: string
+}
+
+/** A session that a token was just made for. */
+export interface LiveSession {
+  id: string
+  user: User
+  refreshToken: string
+  /** The absolute end. */
+  endsAt: Date
+  /** Until the idle or the absolute end, whichever is sooner. */
+  secondsLeft: number
+}
+
+interface LiveSessionRow {
+  id: string
+  ends_at: string
+  seconds_left: number
+}
+
+const LIVE_SESSION_COLUMNS = sql.raw(
+  'id, ends_at, extract(epoch FROM expires_at - now())::float8 AS seconds_left',
+)
+
+function liveSession(row: LiveSessionRow, user: User, token: RefreshToken): LiveSession {
+  return {
+    id: row.id,
+    user,
+    refreshToken: sealRefreshToken(token),
+    endsAt: new Date(row.ends_at),
+    secondsLeft: row.seconds_left,
+  }
+}
+
+function fromNow(seconds: number): SQL {
+  return sql`now() + make_interval(secs => ${seconds})`
+}
+
+/**
+ * Common table expressions that end the live sessions `which` names and write an event for each. Rows are locked in the
+ * order of their ids, so two of these never wait for one another.
+ */
+export function endSessions(which: SQL, because: SQL | RevokedBecause, client: Client): SQL {
+  const ended = sql`FROM ended`
+  return sql`
+    ended AS (
+      UPDATE sessions SET revoked_at = now(), revoked_because = ${because}
+      WHERE id IN (SELECT id FROM sessions WHERE revoked_at IS NULL AND expires_at > now() AND (${which}) ORDER BY id FOR UPDATE)
+      RETURNING id, user_id, revoked_because
+    ),
+    ended_event AS (${insertEvent(
+      'session-ended',
+      client,
+      {
+        userId: sql`user_id`,
+        sessionId: sql`id`,
+        detail: sql`jsonb_build_object('because', revoked_because)`,
+      },
+      ended,
+    )})`
+}
+
+export interface CheckedLogin {
+  user: User
+  /** The hash that the password was checked against. */
+  passwordHash: string
+  /** The password at today's cost, when the stored one was cheaper. */
+  rehash: string | null
+  /** The session cookie that came with the request: its session ends. */
+  presentedToken: RefreshToken | undefined
+}
+
+/**
+ * Opens a session. Undefined when the password changed or the account was disabled since the check: the row's lock
+ * makes a login and a reset happen one after the other, so no session opens on a password that is no more.
+ */
+export async function openSession(login: CheckedLogin, client: Client): Promise<LiveSession | undefined> {
+  const token = { family: newFamily(), generation: 0 }
+  const userId = login.user.id
+  const presented = login.presentedToken ? hashFamily(login.presentedToken.family) : null
+  const [row] = await runTogether<LiveSessionRow>(
+    // Before the count, so that two logins at the limit count one after the other.
+    sql`SELECT FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`,
+    sql`WITH account AS (
+      UPDATE users SET failed_logins = 0, password_hash = coalesce(${login.rehash}, password_hash)
+      WHERE id = ${userId}::uuid AND password_hash = ${login.passwordHash} AND disabled_at IS NULL
+      RETURNING id
+    ),
+    ${endSessions(
+      sql`EXISTS (SELECT FROM account) AND (family_hash = ${presented}::bytea OR id IN (
+        SELECT id FROM sessions
+        WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND expires_at > now()
+          AND family_hash IS DISTINCT FROM ${presented}::bytea
+        ORDER BY created_at DESC OFFSET ${MAX_SESSIONS_PER_ACCOUNT - 1}))`,
+      sql`CASE WHEN family_hash = ${presented}::bytea THEN 'replaced' ELSE 'session-limit' END`,
+      client,
+    )},
+    opened AS (
+      INSERT INTO sessions (id, user_id, family_hash, expires_at, ends_at, user_agent, ip)
+      SELECT ${newId()}::uuid, id, ${hashFamily(token.family)}::bytea, ${fromNow(SESSION_IDLE_SECONDS)},
+        ${fromNow(SESSION_LIFETIME_SECONDS)}, ${client.userAgent}, ${client.ip}
+      FROM account
+      RETURNING id, user_id, ends_at, expires_at
+    ),
+    opened_event AS (${insertEvent('session-opened', client, { userId: sql`user_id`, sessionId: sql`id` }, sql`FROM opened`)})
+    SELECT ${LIVE_SESSION_COLUMNS} FROM opened`,
+  )
+  return row && liveSession(row, login.user, token)
+}
+
+export type Turn =
+  | { kind: 'live'; session: LiveSession }
+  /** A definite end. `mail` tells the owner when it was this very token that showed a theft. */
+  | { kind: 'ended'; mail: OwedMail | undefined }
+
+type TurnRow = LiveSessionRow & {
+  live: boolean
+  generation: number
+  user_id: string
+  email: string
+  role: string
+} & {
+  mail: OwedMailRow | null
+}
+
+/**
+ * Turns a family: the current token yields its successor, at most once in the window; the token before it yields
+ * the same successor within the window; any older one is theft and ends the family.
+ *
+ * All of it is decided inside the UPDATE. Under READ COMMITTED a waiting UPDATE sees the new version of the row and
+ * decides anew, so racers with one token all get one successor; a SELECT beside it would see the old version.
+ */
+export async function turnSession(token: RefreshToken, client: Client): Promise<Turn> {
+  const { generation } = token
+  const live = sql`(s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL)`
+  const inWindow = sql`(s.turned_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS}))`
+  const turns = sql`(${live} AND s.generation = ${generation}::bigint AND NOT ${inWindow})`
+  const stolen = sql`(${live} AND s.generation > ${generation}::bigint
+    AND NOT (s.generation = ${generation}::bigint + 1 AND ${inWindow}))`
+
+  const [row] = await runRepeatable<TurnRow>(sql`
+    WITH presented AS (
+      UPDATE sessions s SET
+        generation = s.generation + CASE WHEN ${turns} THEN 1 ELSE 0 END,
+        turned_at = CASE WHEN ${turns} THEN now() ELSE s.turned_at END,
+        expires_at = CASE WHEN ${turns} THEN least(${fromNow(SESSION_IDLE_SECONDS)}, s.ends_at) ELSE s.expires_at END,
+        last_used_at = CASE WHEN ${live} AND NOT ${stolen} THEN now() ELSE s.last_used_at END,
+        revoked_at = CASE WHEN ${stolen} THEN now() ELSE s.revoked_at END,
+        revoked_because = CASE WHEN ${stolen} THEN 'theft' ELSE s.revoked_because END
+      FROM users u
+      WHERE s.family_hash = ${hashFamily(token.family)}::bytea AND u.id = s.user_id
+      RETURNING s.id, s.user_id, s.generation, s.ends_at, s.expires_at, u.email, u.role,
+        ${live} AND s.generation >= ${generation}::bigint AS live,
+        s.revoked_because = 'theft' AND s.revoked_at = now() AS stolen_now
+    ),
+    theft_event AS (${insertEvent(
+      'session-stolen',
+      client,
+      {
+        userId: sql`user_id`,
+        sessionId: sql`id`,
+        detail: sql`jsonb_build_object('presented', ${generation}::bigint, 'current', generation)`,
+      },
+      sql`FROM presented WHERE stolen_now`,
+    )}),
+    mail AS (${insertMail('session-stolen', { recipient: sql`email` }, sql`FROM presented WHERE stolen_now`)})
+    SELECT ${LIVE_SESSION_COLUMNS}, live, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
+    FROM presented`)
+
+  if (row?.live !== true) return { kind: 'ended', mail: row?.mail ? owedMail(row.mail) : undefined }
+  const user = { id: row.user_id, email: row.email, role: row.role }
+  return {
+    kind: 'live',
+    session: liveSession(row, user, { family: token.family, generation: row.generation }),
+  }
+}
+
+/**
+ * Ends the session of a token, and every other one of its account when `everywhere`. Any token of the family may end it;
+ * only one that would still be accepted may end the others.
+ */
+export async function endSession(token: RefreshToken, everywhere: boolean, client: Client): Promise<void> {
+  const family = hashFamily(token.family)
+  const presentedIsGood = sql`generation = ${token.generation}::bigint
+    OR generation = ${token.generation}::bigint + 1 AND turned_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS})`
+  await run(sql`
+    WITH presented AS (
+      SELECT user_id FROM sessions
+      WHERE ${everywhere} AND family_hash = ${family}::bytea AND revoked_at IS NULL AND expires_at > now()
+        AND (${presentedIsGood})
+    ),
+    ${endSessions(sql`family_hash = ${family}::bytea OR user_id IN (SELECT user_id FROM presented)`, 'logout', client)}
+    SELECT FROM ended`)
+}
