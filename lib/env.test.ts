@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { appOrigin, parseEnvironment } from './env.ts'
+
+const COMPLETE = {
+  VERCEL_ENV: 'production',
+  APP_URL: 'https://app.example.com',
+  JWT_SECRET: randomBytes(32).toString('base64'),
+  DATABASE_URL: 'postgresql://app:pw@ep-quiet-sun-1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require',
+  RESEND_API_KEY: 're_123456789',
+  MAIL_FROM: 'Example <login@mail.example.com>',
+  CRON_SECRET: randomBytes(32).toString('hex'),
+}
+
+function faultsOf(changes: Record<string, string | undefined>): Record<string, string> {
+  const parsed = parseEnvironment({ ...COMPLETE, ...changes })
+  if (parsed.kind === 'ok') return {}
+  return Object.fromEntries(parsed.faults.map((fault) => [fault.key, fault.problem]))
+}
+
+describe('the environment', () => {
+  test('a complete one is accepted', () => {
+    const parsed = parseEnvironment(COMPLETE)
+    expect(parsed).toMatchObject({
+      kind: 'ok',
+      environment: { stage: 'production', origin: 'https://app.example.com', passwordMinLength: 15 },
+    })
+  })
+
+  test('an empty one names every missing variable at once, each with what to do', () => {
+    const parsed = parseEnvironment({})
+    expect(parsed.kind).toBe('misconfigured')
+    const faults = parsed.kind === 'ok' ? [] : parsed.faults
+    expect(faults.map((fault) => fault.key).toSorted()).toEqual([
+      'APP_URL',
+      'CRON_SECRET',
+      'DATABASE_URL',
+      'JWT_SECRET',
+      'MAIL_FROM',
+      'RESEND_API_KEY',
+    ])
+    for (const fault of faults) expect(fault.problem).toMatch(/^missing; .{10,}/)
+    expect(faults.find((fault) => fault.key === 'JWT_SECRET')?.problem).toBe(
+      'missing; make one with: openssl rand -base64 32',
+    )
+  })
+
+  test('an empty value is a missing one', () => {
+    expect(faultsOf({ JWT_SECRET: '' })['JWT_SECRET']).toMatch(/^missing/)
+    expect(faultsOf({ MAIL_FROM: '  ' })['MAIL_FROM']).toMatch(/^missing/)
+  })
+
+  test.each([
+    ['31 random bytes', randomBytes(31).toString('base64').replace(/=+$/, '')],
+    ['a short word', 'secret'],
+    ['a long sentence', 'this-is-the-secret-that-is-the-secret-of-this-site'],
+    ['a pattern', 'abcdefgh'.repeat(8)],
+    ['one letter', 'a'.repeat(64)],
+    ['zeros in hexadecimal', '0'.repeat(64)],
+    ['a good one followed by a bad one', `${COMPLETE.JWT_SECRET},changeme`],
+    ['a good one followed by nothing', `${COMPLETE.JWT_SECRET},`],
+  ])('[RFC 8725 3.5] JWT_SECRET is refused: %s', (_, secret) => {
+    expect(faultsOf({ JWT_SECRET: secret })['JWT_SECRET']).toMatch(/not random/)
+  })
+
+  test('secrets that openssl makes are accepted, alone and as a list', () => {
+    for (let round = 0; round < 2000; round += 1) {
+      const base64 = randomBytes(32).toString('base64')
+      const hex = randomBytes(32).toString('hex')
+      expect(faultsOf({ JWT_SECRET: `${base64}, ${hex}`, CRON_SECRET: base64 })).toEqual({})
+    }
+  })
+
+  test.each([
+    ['APP_URL', 'http://app.example.com', /https/],
+    ['APP_URL', 'https://localhost:3000', /this machine/],
+    ['APP_URL', 'http://127.0.0.1:3000', /this machine/],
+    ['APP_URL', 'https://app.localhost', /this machine/],
+    ['APP_URL', 'https://[::1]', /this machine/],
+    ['APP_URL', 'https://app.example.com/app', /origin alone/],
+    ['APP_URL', 'https://user@app.example.com', /origin alone/],
+    ['APP_URL', 'app.example.com', /not an address/],
+    ['DATABASE_URL', 'mysql://app:pw@db.example.com/app', /postgresql/],
+    ['DATABASE_URL', 'postgresql://db.example.com', /postgresql/],
+    ['DATABASE_URL', 'postgresql://app:pw@localhost/app', /this machine/],
+    ['NEON_FETCH_ENDPOINT', 'http://127.0.0.1:54330/sql', /local development only/],
+    ['RESEND_BASE_URL', 'http://127.0.0.1:54331', /local development only/],
+    ['RESEND_API_KEY', 'sk_live_1', /Resend/],
+    ['MAIL_FROM', 'nobody', /not a sender/],
+    ['MAIL_FROM', 'A <a@b.example>\r\nBcc: c@d.example', /not a sender/],
+    ['CRON_SECRET', 'cron', /not random/],
+    ['PASSWORD_MIN_LENGTH', '7', /8 to 64/],
+    ['PASSWORD_MIN_LENGTH', 'ten', /8 to 64/],
+  ])('%s=%s is refused in production', (key, value, problem) => {
+    expect(faultsOf({ [key]: value })[key]).toMatch(problem)
+  })
+
+  test('a fault never repeats the value', () => {
+    const marker = 'mArKeR0123'
+    const variables = Object.fromEntries(
+      [...Object.keys(COMPLETE), 'NEON_FETCH_ENDPOINT', 'RESEND_BASE_URL', 'PASSWORD_MIN_LENGTH']
+        .filter((key) => key !== 'VERCEL_ENV')
+        .map((key) => [key, marker]),
+    )
+    const parsed = parseEnvironment({ ...variables, VERCEL_ENV: 'production' })
+    expect(parsed.kind).toBe('misconfigured')
+    expect(JSON.stringify(parsed)).not.toContain(marker)
+  })
+})
+
+describe('the origin', () => {
+  test.each<[string, Record<string, string>, string]>([
+    ['APP_URL wins', { VERCEL_ENV: 'production', APP_URL: 'https://a.example/', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' }, 'https://a.example'],
+    ['production takes its production domain', { VERCEL_ENV: 'production', VERCEL_PROJECT_PRODUCTION_URL: 'b.example', VERCEL_URL: 'c.vercel.app' }, 'https://b.example'],
+    ['a preview takes its branch', { VERCEL_ENV: 'preview', VERCEL_BRANCH_URL: 'app-git-x.vercel.app', VERCEL_URL: 'app-1.vercel.app', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' }, 'https://app-git-x.vercel.app'],
+    ['a preview without a branch takes itself', { VERCEL_ENV: 'preview', VERCEL_URL: 'app-1.vercel.app' }, 'https://app-1.vercel.app'],
+    ['a local run is on localhost', { VERCEL_ENV: 'development' }, 'http://localhost:3000'],
+    ['a local run on another port', { VERCEL_ENV: 'development', APP_URL: 'http://localhost:4000' }, 'http://localhost:4000'],
+    ['outside Vercel, localhost is development', { APP_URL: 'http://localhost:3000' }, 'http://localhost:3000'],
+    ['the default port is left out', { VERCEL_ENV: 'production', APP_URL: 'https://a.example:443' }, 'https://a.example'],
+  ])('%s', (_, variables, origin) => {
+    expect(appOrigin(variables)).toEqual({ kind: 'origin', origin })
+  })
+
+  test.each<[string, Record<string, string>]>([
+    ['production never takes its generated host', { VERCEL_ENV: 'production', VERCEL_URL: 'app-1.vercel.app' }],
+    ['no stage and no address', {}],
+    ['no stage and a name that only begins like localhost', { APP_URL: 'http://localhost.evil.example' }],
+    ['plain http to an address of this machine', { VERCEL_ENV: 'development', APP_URL: 'http://127.0.0.1:3000' }],
+  ])('there is none: %s', (_, variables) => {
+    expect(appOrigin(variables).kind).toBe('fault')
+  })
+
+  test("a preview accepts its own generated hosts, production only its one origin", () => {
+    const hosts = { VERCEL_BRANCH_URL: 'app-git-x.vercel.app', VERCEL_URL: 'app-1.vercel.app' }
+    const preview = parseEnvironment({ ...COMPLETE, ...hosts, VERCEL_ENV: 'preview' })
+    expect(preview.kind === 'ok' && preview.environment.ownOrigins).toEqual([
+      'https://app.example.com',
+      'https://app-git-x.vercel.app',
+      'https://app-1.vercel.app',
+    ])
+    const production = parseEnvironment({ ...COMPLETE, ...hosts })
+    expect(production.kind === 'ok' && production.environment.ownOrigins).toEqual(['https://app.example.com'])
+  })
+})

@@ -1,0 +1,97 @@
+import * as z from 'zod/mini'
+import { describe, expect, test } from 'vitest'
+import { COMMON_PASSWORD_DIGESTS } from './common-passwords.ts'
+import { hashPassword, needsRehash, Password, passwordFaults, passwordMatches, UNKNOWN_ACCOUNT_HASH } from './passwords.ts'
+import { isUnavailable } from './unavailable.ts'
+
+const accepted = (text: unknown) => z.safeParse(Password, text).success
+
+describe('the password policy', () => {
+  test('[ASVS 6.2.1] 14 characters are refused, 15 accepted', () => {
+    expect(passwordFaults('vqjzkwxmypdbtn')).toEqual([expect.stringContaining('at least 15')])
+    expect(passwordFaults('vqjzkwxmypdbtnl')).toEqual([])
+  })
+
+  test('[ASVS 6.2.9] each code point counts one: 15 emoji are 15, 128 the most', () => {
+    const emoji = (count: number) => Array.from({ length: count }, (_, index) => String.fromCodePoint(0x1f300 + index)).join('')
+    expect(passwordFaults(emoji(15))).toEqual([])
+    expect(passwordFaults(emoji(14))).toHaveLength(1)
+    expect(accepted(emoji(128))).toBe(true)
+    expect(accepted(emoji(129))).toBe(false)
+  })
+
+  test('[ASVS 6.2.5] there are no composition rules', () => {
+    for (const password of ['only lower case letters', '\u{1f511} \u{1f5dd} doors and their keys', 'ÄÖÜ пароль 密码 and more']) {
+      expect(accepted(password)).toBe(true)
+      expect(passwordFaults(password)).toEqual([])
+    }
+  })
+
+  test('[63B-4 3.1.1.2] it is normalised to NFC and to nothing else', () => {
+    expect(z.parse(Password, 'Cafe\u0301 au lait, please ')).toBe('Café au lait, please ')
+  })
+
+  test.each([['NUL', 'a\0bcdefghijklmnop'], ['half a surrogate pair', 'abcdefghijklmno\ud800'], ['a number', 7], ['a list', ['x']]])(
+    '%s is refused',
+    (_, value) => {
+      expect(accepted(value)).toBe(false)
+    },
+  )
+
+  test('[ASVS 6.2.4] the list has the 3000 commonest passwords of the policy, and they are refused with a reason', () => {
+    expect(Buffer.from(COMMON_PASSWORD_DIGESTS, 'base64').length / 4).toBeGreaterThanOrEqual(6000)
+    for (const common of ['1qaz2wsx3edc4rfv', '123456789qwerty', 'MomsAnAladventure']) {
+      expect(passwordFaults(common)).toEqual([expect.stringContaining('Many people')])
+    }
+  })
+
+  test('[63B-4 blocklist] a long phrase that contains a listed word is accepted', () => {
+    expect(passwordFaults('why would 1qaz2wsx3edc4rfv be a problem')).toEqual([])
+  })
+
+  test.each(['LatchkeyLatchkey', 'latchkey-latchkey-1', 'app.latchkey.test', 'someone@example.org', 'someone.example'])(
+    '[ASVS 6.2.11] %s is made of context words',
+    (password) => {
+      expect(passwordFaults(password, 'someone@example.org').join()).toMatch(/your address or the name of this app/)
+    },
+  )
+
+  test.each(['aaaaaaaaaaaaaaaa', 'abcabcabcabcabcabc', '\u{1f511}'.repeat(16)])('%s repeats itself', (password) => {
+    expect(passwordFaults(password)).toEqual([expect.stringMatching(/repeats|Many people/)])
+  })
+})
+
+describe('the password hash', () => {
+  test('[ASVS 11.4.2] it is argon2id, 19 MiB, two passes, one lane, with its own salt each time', async () => {
+    const [one, two] = await Promise.all([hashPassword('a fine password'), hashPassword('a fine password')])
+    expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/)
+    expect(one).not.toBe(two)
+    expect(needsRehash(one ?? '')).toBe(false)
+  })
+
+  test('[ASVS 6.2.8] the whole password counts, as it was given', async () => {
+    const password = `${'x y'.repeat(30)}Z`
+    const hash = await hashPassword(password)
+    expect(await passwordMatches(password, hash)).toBe(true)
+    for (const other of [password.toLowerCase(), `${password} `, `${password.slice(0, 72)}!${password.slice(73)}`, '']) {
+      expect(await passwordMatches(other, hash)).toBe(false)
+    }
+  })
+
+  test("an unknown account's hash costs what every other costs, and nothing matches it", async () => {
+    expect(needsRehash(UNKNOWN_ACCOUNT_HASH)).toBe(false)
+    expect(await passwordMatches('', UNKNOWN_ACCOUNT_HASH)).toBe(false)
+  })
+
+  test('a hash of another cost is known as such', () => {
+    expect(needsRehash('$argon2id$v=19$m=12288,t=3,p=1$c2FsdHNhbHRzYWx0$AAAA')).toBe(true)
+  })
+
+  test('[ASVS 15.2.2] beyond two at once and a short queue it says busy instead of piling up', async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: 60 }, () => hashPassword('a fine password')))
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
+    expect(refused).toHaveLength(60 - 22)
+    for (const { reason } of refused) expect(isUnavailable(reason) && reason.unavailable).toBe('busy')
+    expect(await hashPassword('a fine password')).toMatch(/^\$argon2id/)
+  })
+})

@@ -1,0 +1,235 @@
+import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { SignJWT, decodeJwt, decodeProtectedHeader } from 'jose'
+import { v7 as newId } from 'uuid'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { publicKeys, signAccessToken, verifyAccessToken } from './access-token.ts'
+import { signingKeys } from './keys.ts'
+import { openMailToken, sealMailToken } from './mail-token.ts'
+import { openRefreshToken, sealRefreshToken } from './refresh-token.ts'
+import { openRegistration, sealRegistration } from './registration-cookie.ts'
+
+const families = fc.uint8Array({ minLength: 32, maxLength: 32 })
+const generations = fc.integer({ min: 0, max: 0xffffffff })
+const ids = fc.uuid({ version: 7 })
+
+/** Each single character of a text replaced by another one of the alphabet. */
+function* spoiled(text: string): Generator<string> {
+  for (let index = 0; index < text.length; index += 1) {
+    yield `${text.slice(0, index)}${text[index] === 'A' ? 'B' : 'A'}${text.slice(index + 1)}`
+  }
+}
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllEnvs()
+})
+
+describe('the refresh token', () => {
+  test('what was sealed opens to the same family and generation', () => {
+    fc.assert(
+      fc.property(families, generations, (family, generation) => {
+        const opened = openRefreshToken(sealRefreshToken({ family, generation }))
+        expect(opened?.generation).toBe(generation)
+        expect(Buffer.from(opened?.family ?? []).equals(family)).toBe(true)
+      }),
+    )
+  })
+
+  test('the successor of a generation is derived: whoever asks twice gets the same token', () => {
+    fc.assert(
+      fc.property(families, generations, (family, generation) => {
+        expect(sealRefreshToken({ family, generation })).toBe(sealRefreshToken({ family, generation }))
+      }),
+    )
+  })
+
+  test('a token with any one character changed is refused', () => {
+    const token = sealRefreshToken({ family: randomBytes(32), generation: 7 })
+    for (const text of spoiled(token)) expect(openRefreshToken(text)).toBeUndefined()
+  })
+
+  test('no text that we did not seal opens', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), (text) => {
+        expect(openRefreshToken(text)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('another spelling of the same bytes is refused', () => {
+    const token = sealRefreshToken({ family: randomBytes(32), generation: 1 })
+    for (const text of [`${token}=`, ` ${token}`, `${token}\n`, `${token}.`, token.replaceAll('_', '/')]) {
+      if (text !== token) expect(openRefreshToken(text)).toBeUndefined()
+    }
+  })
+})
+
+describe('the mail token', () => {
+  const soon = () => new Date((Math.floor(Date.now() / 1000) + 60) * 1000)
+
+  test('what was sealed opens to the same row and expiry', () => {
+    fc.assert(
+      fc.property(ids, (id) => {
+        const expiresAt = soon()
+        const text = sealMailToken('reset-mail', { id, expiresAt })
+        expect(openMailToken('reset-mail', text)).toEqual({ kind: 'open', token: { id, expiresAt } })
+      }),
+    )
+  })
+
+  test('[ASVS 2.1.2] a token of one purpose opens nothing of another', () => {
+    const token = { id: newId(), expiresAt: soon() }
+    expect(openMailToken('registration-mail', sealMailToken('reset-mail', token)).kind).toBe('invalid')
+    expect(openMailToken('reset-mail', sealMailToken('registration-mail', token)).kind).toBe('invalid')
+    expect(openRefreshToken(sealMailToken('reset-mail', token))).toBeUndefined()
+    expect(openRegistration(sealMailToken('registration-mail', token))).toBeUndefined()
+  })
+
+  test('[ASVS 6.4.1] it expires at its second and not before', () => {
+    vi.useFakeTimers({ now: 1_800_000_000_000 })
+    const text = sealMailToken('reset-mail', { id: newId(), expiresAt: new Date(1_800_000_060_000) })
+    vi.setSystemTime(1_800_000_059_999)
+    expect(openMailToken('reset-mail', text).kind).toBe('open')
+    vi.setSystemTime(1_800_000_060_000)
+    expect(openMailToken('reset-mail', text).kind).toBe('expired')
+  })
+
+  test('a token with any one character changed is invalid, not expired', () => {
+    const text = sealMailToken('reset-mail', { id: newId(), expiresAt: soon() })
+    for (const other of spoiled(text)) expect(openMailToken('reset-mail', other).kind).toBe('invalid')
+  })
+
+  test('it has at least 32 characters and fits in a link', () => {
+    expect(sealMailToken('reset-mail', { id: newId(), expiresAt: soon() })).toMatch(/^[\w-]{70}$/)
+  })
+})
+
+describe('the registration cookie', () => {
+  test('what was sealed opens to the same registration', () => {
+    fc.assert(
+      fc.property(ids, (id) => {
+        expect(openRegistration(sealRegistration(id))).toBe(id)
+      }),
+    )
+  })
+
+  test('forged ones do not open', () => {
+    for (const text of spoiled(sealRegistration(newId()))) expect(openRegistration(text)).toBeUndefined()
+    expect(openRegistration(undefined)).toBeUndefined()
+  })
+})
+
+describe('the access token', () => {
+  const claims = { userId: newId(), sessionId: newId(), role: 'user' }
+
+  test('[RFC 8725 3.1] it is ES256 with type at+jwt and names its key', async () => {
+    const { accessToken } = await signAccessToken(claims)
+    const [key] = await signingKeys()
+    expect(decodeProtectedHeader(accessToken)).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid })
+  })
+
+  test('[ASVS 9.2.4] [ASVS 14.1.1] it holds ids and the role, 15 minutes, and nothing else', async () => {
+    const { accessToken, expiresAt } = await signAccessToken(claims)
+    const payload = decodeJwt(accessToken)
+    expect(payload).toEqual({
+      iss: 'https://app.latchkey.test',
+      aud: 'https://app.latchkey.test',
+      sub: claims.userId,
+      sid: claims.sessionId,
+      role: 'user',
+      iat: expect.any(Number),
+      exp: (payload.iat ?? 0) + 900,
+    })
+    expect(Date.parse(expiresAt)).toBe((payload.exp ?? 0) * 1000)
+    expect(await verifyAccessToken(accessToken)).toEqual(claims)
+  })
+
+  test('[ASVS 9.2.1] it is good until its last second', async () => {
+    vi.useFakeTimers({ now: 1_800_000_000_000 })
+    const { accessToken } = await signAccessToken(claims)
+    vi.setSystemTime(1_800_000_899_000)
+    expect(await verifyAccessToken(accessToken)).toEqual(claims)
+    vi.setSystemTime(1_800_000_900_000)
+    expect(await verifyAccessToken(accessToken)).toBeUndefined()
+  })
+
+  test.each<[string, Record<string, string>, Record<string, unknown>]>([
+    ['of another type', { typ: 'JWT' }, {}],
+    ['for another audience', {}, { aud: 'https://other.example' }],
+    ['of another issuer', {}, { iss: 'https://other.example' }],
+    ['without an expiry', {}, { exp: undefined }],
+    ['not valid yet', {}, { nbf: 4_000_000_000 }],
+    ['without a session', {}, { sid: undefined }],
+    ['with a role that is no text', {}, { role: ['admin'] }],
+    ['with a key id that is a path', { kid: '../../etc/passwd' }, {}],
+  ])('[ASVS 9.2.2] [ASVS 9.2.3] a token signed by our own key but %s is refused', async (_, header, changes) => {
+    const [key] = await signingKeys()
+    const now = Math.floor(Date.now() / 1000)
+    const origin = 'https://app.latchkey.test'
+    const whole = { iss: origin, aud: origin, sub: claims.userId, sid: claims.sessionId, role: 'user', iat: now, exp: now + 60 }
+    const signed = async (payload: Record<string, unknown>, headers: Record<string, string>) =>
+      new SignJWT(payload)
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid ?? '', ...headers })
+        .sign(key?.privateKey ?? new Uint8Array())
+    expect(await verifyAccessToken(await signed(whole, {}))).toEqual(claims)
+    expect(await verifyAccessToken(await signed({ ...whole, ...changes }, header))).toBeUndefined()
+  })
+
+  test('[RFC 8725 3.3] a token with any one character changed is refused', async () => {
+    const { accessToken } = await signAccessToken(claims)
+    const lastCharacterHoldsFourSpareBits = accessToken.length - 1
+    let index = 0
+    for (const text of spoiled(accessToken)) {
+      if (index < lastCharacterHoldsFourSpareBits) expect(await verifyAccessToken(text)).toBeUndefined()
+      index += 1
+    }
+  })
+
+  test('the published keys are public halves alone', async () => {
+    const { keys } = await publicKeys()
+    expect(keys).toHaveLength(1)
+    expect(Object.keys(keys[0] ?? {}).toSorted()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'])
+  })
+})
+
+describe('keys derived from JWT_SECRET', () => {
+  async function tokensUnder(secrets: string) {
+    vi.stubEnv('JWT_SECRET', secrets)
+    vi.resetModules()
+    return {
+      ...(await import('./refresh-token.ts')),
+      ...(await import('./access-token.ts')),
+      ...(await import('./keys.ts')),
+    }
+  }
+  const secret = () => randomBytes(32).toString('base64')
+
+  test('the same secret makes the same keys on every instance, another secret makes others', async () => {
+    const kid = async (text: string) => (await (await tokensUnder(text)).signingKeys())[0]?.kid
+    for (let round = 0; round < 5; round += 1) {
+      const one = secret()
+      expect(await kid(one)).toBe(await kid(one))
+      expect(await kid(one)).not.toBe(await kid(secret()))
+    }
+  })
+
+  test('[ASVS 11.2.2] after a rotation the first secret signs and the one before still opens; a dropped one does not', async () => {
+    const [old, fresh] = [secret(), secret()]
+    const claims = { userId: newId(), sessionId: newId(), role: 'user' }
+    const before = await tokensUnder(old)
+    const refreshToken = before.sealRefreshToken({ family: randomBytes(32), generation: 3 })
+    const { accessToken } = await before.signAccessToken(claims)
+
+    const rotated = await tokensUnder(`${fresh},${old}`)
+    expect(rotated.openRefreshToken(refreshToken)?.generation).toBe(3)
+    expect(await rotated.verifyAccessToken(accessToken)).toEqual(claims)
+    expect((await rotated.publicKeys()).keys).toHaveLength(2)
+    const renewed = rotated.sealRefreshToken({ family: randomBytes(32), generation: 4 })
+
+    const finished = await tokensUnder(fresh)
+    expect(finished.openRefreshToken(renewed)?.generation).toBe(4)
+    expect(finished.openRefreshToken(refreshToken)).toBeUndefined()
+    expect(await finished.verifyAccessToken(accessToken)).toBeUndefined()
+  })
+})

@@ -1,0 +1,77 @@
+/**
+ * A person's browser as the handlers see one: keeps cookies by their own rules and sends what a browser sends. The
+ * handlers are called with a `Request`; there is no server in between.
+ */
+import { randomInt } from 'node:crypto'
+import { parseSetCookie } from 'cookie'
+import keys from '../api/auth/keys.ts'
+import login from '../api/auth/login.ts'
+import logout from '../api/auth/logout.ts'
+import maintenance from '../api/auth/maintenance.ts'
+import refresh from '../api/auth/refresh.ts'
+import register from '../api/auth/register.ts'
+import reset from '../api/auth/reset.ts'
+import verify from '../api/auth/verify.ts'
+import { APP_ORIGIN } from './setup-environment.ts'
+
+export const endpoints = { register, verify, login, refresh, logout, reset, keys, maintenance }
+export type EndpointName = keyof typeof endpoints
+
+export interface Answer {
+  status: number
+  headers: Headers
+  setCookies: string[]
+  /** The parsed JSON; undefined for an answer without a body. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- read as a client reads it
+  body: any
+}
+
+export interface Browser {
+  cookies: Map<string, string>
+  ip: string
+  /** Sends JSON as a page of the app's own origin does. */
+  send(endpoint: EndpointName, method: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+export function newBrowser(): Browser {
+  const cookies = new Map<string, string>()
+  // Each its own, so that no test uses up another one's share.
+  const ip = `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`
+  return {
+    cookies,
+    ip,
+    async send(endpoint, method, body, headers = {}) {
+      const answer = await sendRaw(endpoint, {
+        method,
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          'sec-fetch-site': 'same-origin',
+          origin: APP_ORIGIN,
+          'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+          'x-real-ip': ip,
+          ...(cookies.size > 0 && { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      for (const text of answer.setCookies) {
+        const { name, value, maxAge } = parseSetCookie(text)
+        if (maxAge === 0) cookies.delete(name)
+        else cookies.set(name, value ?? '')
+      }
+      return answer
+    },
+  }
+}
+
+/** Sends exactly this, with nothing added. */
+export async function sendRaw(endpoint: EndpointName, init: RequestInit): Promise<Answer> {
+  const response = await endpoints[endpoint].fetch(new Request(`${APP_ORIGIN}/api/auth/${endpoint}`, init))
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    setCookies: response.headers.getSetCookie(),
+    body: text === '' ? undefined : JSON.parse(text),
+  }
+}

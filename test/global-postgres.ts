@@ -1,0 +1,31 @@
+/** One Postgres for the run, with a migrated template from which each test file copies its own database. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { TestProject } from 'vitest/node'
+import { freePort } from '../dev/port.ts'
+import { startPostgres } from '../dev/postgres.ts'
+
+export const TEMPLATE_DATABASE = 'template_latchkey'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    postgresUrl: string
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'))
+  const postgres = await startPostgres({ directory, port: await freePort() })
+  await postgres.createDatabase(TEMPLATE_DATABASE)
+  await promisify(execFile)('drizzle-kit', ['migrate'], {
+    env: { ...process.env, DATABASE_URL_UNPOOLED: postgres.databaseUrl(TEMPLATE_DATABASE) },
+  })
+  project.provide('postgresUrl', postgres.url)
+  return async () => {
+    await postgres.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest'
+import { newBrowser } from './browser.ts'
+import { query } from './database.ts'
+import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn, verifiedPerson } from './people.ts'
+import { gateway } from './setup-stack.ts'
+
+describe('register', () => {
+  test('[ASVS 2.3.1] it makes no account, only a registration', async () => {
+    const email = newAddress()
+    await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+    expect(await query('SELECT 1 FROM users WHERE email = $1', email)).toHaveLength(0)
+    const [registration] = await query('SELECT * FROM registrations WHERE email = $1', email)
+    expect(registration.password_hash).toMatch(/^\$argon2id\$/)
+    expect(registration.spent_at).toBeNull()
+  })
+
+  test('[CS Authentication] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
+    const owner = await verifiedPerson()
+    const [known, unknown] = [newBrowser(), newBrowser()]
+    const taken = await known.send('register', 'POST', { email: owner.email.toUpperCase(), password: OTHER_PASSWORD })
+    const free = await unknown.send('register', 'POST', { email: newAddress(), password: OTHER_PASSWORD })
+
+    expect([taken.status, taken.body]).toEqual([free.status, free.body])
+    expect(taken.setCookies[0]?.length).toBe(free.setCookies[0]?.length)
+    expect([...taken.headers.keys()].toSorted()).toEqual([...free.headers.keys()].toSorted())
+    const mail = await newestMailTo(owner.email)
+    expect(mail.subject).toBe('You already have an account at Latchkey')
+    expect(mail.text).not.toContain('#token=')
+    expect(await query('SELECT 1 FROM registrations WHERE email_key = $1 AND spent_at IS NULL', owner.email)).toEqual([])
+  })
+
+  test('a cookie given for a taken address opens nothing', async () => {
+    const owner = await verifiedPerson()
+    const stranger = newBrowser()
+    await stranger.send('register', 'POST', { email: owner.email, password: OTHER_PASSWORD })
+    expect((await stranger.send('login', 'POST', { email: owner.email, password: OTHER_PASSWORD })).status).toBe(401)
+    expect((await owner.browser.send('login', 'POST', { email: owner.email, password: PASSWORD })).status).toBe(200)
+  })
+
+  test('several registrations of one address may be pending, and none blocks another', async () => {
+    const email = newAddress()
+    const [stranger, owner] = [newBrowser(), newBrowser()]
+    await stranger.send('register', 'POST', { email, password: OTHER_PASSWORD })
+    await owner.send('register', 'POST', { email, password: PASSWORD })
+    const [strangersMail, ownersMail] = await mailsTo(email)
+
+    // The owner of the mailbox presses the link that a stranger caused: the stranger's password makes no account.
+    const trapped = await owner.send('verify', 'PUT', { token: tokenIn(strangersMail!) })
+    expect([trapped.status, trapped.body.code]).toEqual([403, 'password-required'])
+    const withOwnPassword = await owner.send('verify', 'PUT', { token: tokenIn(strangersMail!), password: PASSWORD })
+    expect([withOwnPassword.status, withOwnPassword.body.code]).toEqual([401, 'invalid-credentials'])
+
+    expect((await owner.send('verify', 'PUT', { token: tokenIn(ownersMail!) })).status).toBe(200)
+    expect((await owner.send('login', 'POST', { email, password: PASSWORD })).status).toBe(200)
+    expect((await stranger.send('login', 'POST', { email, password: OTHER_PASSWORD })).status).toBe(401)
+    const late = await stranger.send('verify', 'PUT', { token: tokenIn(strangersMail!) })
+    expect([late.status, late.body.code]).toEqual([410, 'token-spent'])
+  })
+
+  test.each([
+    ['short', 'eleven char', /at least 15/],
+    ['common', '1qaz2wsx3edc4rfv', /Many people/],
+  ])('a %s password is refused with the reason, before anything is stored or counted', async (_, password, reason) => {
+    const email = newAddress()
+    gateway.requests.length = 0
+    const answer = await newBrowser().send('register', 'POST', { email, password })
+    expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
+    expect(answer.body.errors).toEqual([{ pointer: '#/password', detail: expect.stringMatching(reason) }])
+    expect(gateway.requests).toHaveLength(0)
+    expect(answer.setCookies).toEqual([])
+  })
+
+  test('[ASVS 2.1.2] a password that is the own address is refused', async () => {
+    const email = `long.enough.${newAddress()}`
+    const answer = await newBrowser().send('register', 'POST', { email, password: email })
+    expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
+  })
+
+  test('[ASVS 15.3.3] a role or a verified flag cannot be smuggled in', async () => {
+    const answer = await newBrowser().send('register', 'POST', {
+      email: newAddress(),
+      password: PASSWORD,
+      role: 'admin',
+      emailVerified: true,
+    })
+    expect(answer.status).toBe(422)
+    expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toEqual(['#/role', '#/emailVerified'])
+  })
+
+  test('[63B-4 3.1.1.2] registered in NFD, the password signs in in NFC', async () => {
+    const person = await verifiedPerson('Cafe\u0301 cre\u0300me, twice a day')
+    const login = await person.browser.send('login', 'POST', {
+      email: person.email,
+      password: 'Caf\u00e9 cr\u00e8me, twice a day',
+    })
+    expect(login.status).toBe(200)
+  })
+
+  test('[ASVS 2.4.1] one source reaches 429, and so does one address from many sources', async () => {
+    const source = newBrowser()
+    const statuses = new Map<number, number>()
+    for (let round = 0; round < 31; round += 1) {
+      const { status } = await source.send('register', 'POST', { email: newAddress(), password: PASSWORD })
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+    expect([...statuses]).toEqual([
+      [202, 30],
+      [429, 1],
+    ])
+
+    const email = newAddress()
+    for (let round = 0; round < 5; round += 1) {
+      expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
+    }
+    const limited = await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+    expect([limited.status, limited.body.code]).toEqual([429, 'quota-exceeded'])
+    expect(limited.body.type).toMatch(/#quota-exceeded$/)
+    expect(await mailsTo(email)).toHaveLength(5)
+    const retryAfter = Number(limited.headers.get('retry-after'))
+    expect(retryAfter).toBeGreaterThan(0)
+    expect(retryAfter).toBeLessThanOrEqual(720)
+    expect(limited.headers.get('ratelimit-policy')).toBe('"register-source";q=30;w=3600')
+    expect(limited.headers.get('ratelimit')).toBe(`"register-source";r=0;t=${retryAfter}`)
+  })
+})

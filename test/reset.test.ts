@@ -1,0 +1,151 @@
+import { v7 as newId } from 'uuid'
+import { describe, expect, test } from 'vitest'
+import { sealMailToken } from '../lib/mail-token.ts'
+import { newBrowser } from './browser.ts'
+import { query } from './database.ts'
+import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, registeredPerson, signedInPerson, tokenIn, verifiedPerson } from './people.ts'
+import { gateway } from './setup-stack.ts'
+
+async function resetTokenOf(email: string): Promise<string> {
+  expect((await newBrowser().send('reset', 'POST', { email })).status).toBe(202)
+  return tokenIn(await newestMailTo(email))
+}
+
+describe('asking for a reset', () => {
+  test('[CS Forgot Password] it changes nothing', async () => {
+    const person = await signedInPerson()
+    await resetTokenOf(person.email)
+    expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
+    expect((await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+  })
+
+  test('[ASVS 6.3.8] known, unknown, pending and disabled addresses get one answer; only the account gets a mail', async () => {
+    const [known, pending, disabled] = [await verifiedPerson(), await registeredPerson(), await verifiedPerson()]
+    await query('UPDATE users SET disabled_at = now() WHERE email = $1', disabled.email)
+    const addresses = [known.email, newAddress(), pending.email, disabled.email]
+    const answers = await Promise.all(addresses.map((email) => newBrowser().send('reset', 'POST', { email })))
+    for (const answer of answers) {
+      expect([answer.status, answer.body, answer.setCookies]).toEqual([202, { status: 'check-email' }, []])
+      expect([...answer.headers.keys()]).toEqual([...answers[0]!.headers.keys()])
+    }
+    const counts = await Promise.all(addresses.map(async (email) => (await mailsTo(email)).length))
+    expect(counts).toEqual([2, 0, 1, 1])
+  })
+
+  test('[CS Forgot Password] the link is built from the configured origin, whatever the request claims', async () => {
+    const person = await verifiedPerson()
+    const forged = { host: 'evil.example', 'x-forwarded-host': 'evil.example', forwarded: 'host=evil.example' }
+    expect((await newBrowser().send('reset', 'POST', { email: person.email }, forged)).status).toBe(202)
+    const mail = await newestMailTo(person.email)
+    expect(mail.text).toContain('https://app.latchkey.test/auth/reset#token=')
+    expect(`${mail.text}${mail.html}`).not.toContain('evil.example')
+  })
+
+  test('[CS Forgot Password] ten calls mail at most five times, with equal answers', async () => {
+    const person = await verifiedPerson()
+    for (let round = 0; round < 10; round += 1) {
+      const answer = await newBrowser().send('reset', 'POST', { email: person.email })
+      expect([answer.status, answer.body]).toEqual([202, { status: 'check-email' }])
+    }
+    expect(await mailsTo(person.email)).toHaveLength(1 + 5)
+  })
+})
+
+describe('spending a reset token', () => {
+  test('[ASVS 7.4.3] every session of the account ends, nobody is signed in, and the owner is told', async () => {
+    const person = await signedInPerson()
+    const other = newBrowser()
+    await other.send('login', 'POST', { email: person.email, password: PASSWORD })
+    const answer = await newBrowser().send('reset', 'PUT', { token: await resetTokenOf(person.email), password: OTHER_PASSWORD })
+    expect([answer.status, answer.body, answer.setCookies]).toEqual([200, { status: 'password-changed' }, []])
+    for (const browser of [person.browser, other]) {
+      expect((await browser.send('refresh', 'POST', {})).body.code).toBe('session-ended')
+    }
+    const notice = await newestMailTo(person.email)
+    expect(notice.subject).toBe('Your Latchkey password was changed')
+    expect(notice.text).not.toMatch(/token=|teapots/)
+    expect(notice.text).toContain('If it was not you')
+  })
+
+  test('[ASVS 6.4.1] it works once', async () => {
+    const person = await verifiedPerson()
+    const token = await resetTokenOf(person.email)
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+    const again = await newBrowser().send('reset', 'PUT', { token, password: 'yet another good password' })
+    expect([again.status, again.body.code]).toEqual([410, 'token-spent'])
+    expect((await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('[ASVS 2.3.4] of 20 that spend one token at once exactly one succeeds, and its password is the one', async () => {
+    const person = await verifiedPerson()
+    const token = await resetTokenOf(person.email)
+    const passwords = Array.from({ length: 20 }, (_, index) => `a new password, number ${index}`)
+    const answers = await Promise.all(passwords.map((password) => newBrowser().send('reset', 'PUT', { token, password })))
+    expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
+    const password = passwords[answers.findIndex((answer) => answer.status === 200)]
+    expect((await newBrowser().send('login', 'POST', { email: person.email, password })).status).toBe(200)
+    expect(await mailsTo(person.email)).toHaveLength(3)
+  })
+
+  test('a newer request voids the older link', async () => {
+    const person = await verifiedPerson()
+    const older = await resetTokenOf(person.email)
+    const newer = await resetTokenOf(person.email)
+    expect((await newBrowser().send('reset', 'PUT', { token: older, password: OTHER_PASSWORD })).body.code).toBe('token-spent')
+    expect((await newBrowser().send('reset', 'PUT', { token: newer, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('a weak password is refused with the reason, and the link still works', async () => {
+    const person = await verifiedPerson()
+    const token = await resetTokenOf(person.email)
+    const weak = await newBrowser().send('reset', 'PUT', { token, password: '1qaz2wsx3edc4rfv' })
+    expect([weak.status, weak.body.code]).toEqual([422, 'weak-password'])
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('forged and expired tokens cost no database call', async () => {
+    const expired = sealMailToken('reset-mail', { id: newId(), expiresAt: new Date(1_700_000_000_000) })
+    const person = await registeredPerson()
+    const ofRegistration = tokenIn(await newestMailTo(person.email))
+    gateway.requests.length = 0
+    const code = async (token: string) =>
+      (await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code
+    expect(await code(expired)).toBe('token-expired')
+    expect(await code(ofRegistration)).toBe('token-invalid')
+    expect(await code('garbage')).toBe('token-invalid')
+    expect(gateway.requests).toHaveLength(0)
+  })
+
+  test('a token whose row has expired by the database clock is refused', async () => {
+    const person = await verifiedPerson()
+    const token = await resetTokenOf(person.email)
+    await query("UPDATE mail_tokens SET expires_at = now() WHERE user_id = (SELECT id FROM users WHERE email = $1)", person.email)
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe('token-spent')
+  })
+
+  test('no session opens on the old password while a reset goes through', async () => {
+    for (let round = 0; round < 15; round += 1) {
+      const person = await verifiedPerson()
+      const token = await resetTokenOf(person.email)
+      const racers = Array.from({ length: 4 }, newBrowser)
+      const [reset] = await Promise.all([
+        newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD }),
+        ...racers.map((browser) => browser.send('login', 'POST', { email: person.email, password: PASSWORD })),
+      ])
+      expect(reset.status).toBe(200)
+      for (const browser of racers) expect((await browser.send('refresh', 'POST', {})).status).toBe(401)
+    }
+  })
+
+  test('[ASVS 2.3.3] when a part of it fails, nothing of it is done', async () => {
+    const person = await signedInPerson()
+    const token = await resetTokenOf(person.email)
+    await query("ALTER TABLE events ADD CONSTRAINT no_reset CHECK (kind <> 'password-reset') NOT VALID")
+    const answer = await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })
+    await query('ALTER TABLE events DROP CONSTRAINT no_reset')
+    expect([answer.status, answer.body.code]).toEqual([500, 'internal-error'])
+    expect(JSON.stringify(answer.body)).not.toMatch(/SQL|events|no_reset|constraint/i)
+    expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+})

@@ -1,0 +1,143 @@
+import { v7 as newId } from 'uuid'
+import { describe, expect, test } from 'vitest'
+import { sealMailToken } from '../lib/mail-token.ts'
+import { newBrowser } from './browser.ts'
+import { query } from './database.ts'
+import { mailsTo, newAddress, newestMailTo, PASSWORD, registeredPerson, tokenIn, verifiedPerson } from './people.ts'
+import { gateway } from './setup-stack.ts'
+
+describe('spending the mailed token', () => {
+  test('the browser that registered needs nothing more', async () => {
+    const person = await registeredPerson()
+    const answer = await person.browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(person.email)) })
+    expect(answer.status).toBe(200)
+    expect(answer.setCookies).toEqual(['__Host-registration=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax'])
+  })
+
+  test("any other browser gives the registration's password", async () => {
+    const person = await registeredPerson()
+    const token = tokenIn(await newestMailTo(person.email))
+    const phone = newBrowser()
+    const without = await phone.send('verify', 'PUT', { token })
+    expect([without.status, without.body.code]).toEqual([403, 'password-required'])
+    const wrong = await phone.send('verify', 'PUT', { token, password: 'not the right one at all' })
+    expect([wrong.status, wrong.body.code]).toEqual([401, 'invalid-credentials'])
+    expect(await query('SELECT 1 FROM users WHERE email = $1', person.email)).toEqual([])
+    expect((await phone.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
+  })
+
+  test('[ASVS 6.3.6] it signs nobody in', async () => {
+    const person = await registeredPerson()
+    const answer = await person.browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(person.email)) })
+    expect(answer.body).toEqual({ status: 'verified' })
+    expect(person.browser.cookies.size).toBe(0)
+  })
+
+  test('[ASVS 6.4.1] a token is spent once', async () => {
+    const person = await registeredPerson()
+    const token = tokenIn(await newestMailTo(person.email))
+    const other = newBrowser()
+    expect((await other.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
+    for (const browser of [other, person.browser]) {
+      const again = await browser.send('verify', 'PUT', { token, password: PASSWORD })
+      expect([again.status, again.body.code]).toEqual([410, 'token-spent'])
+    }
+  })
+
+  test('[ASVS 2.3.4] of 20 that spend one token at once exactly one succeeds', async () => {
+    const person = await registeredPerson()
+    const token = tokenIn(await newestMailTo(person.email))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => person.browser.send('verify', 'PUT', { token })))
+    expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
+    expect(await query('SELECT 1 FROM users WHERE email = $1', person.email)).toHaveLength(1)
+    expect(await query("SELECT 1 FROM events WHERE kind = 'account-created' AND user_id = (SELECT id FROM users WHERE email = $1)", person.email)).toHaveLength(1)
+  })
+
+  test('two registrations of one address spent at once make one account, with the password of the one that won', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const email = newAddress()
+      const browsers = [newBrowser(), newBrowser()]
+      const passwords = ['the first of the two passwords', 'the second one of the passwords']
+      for (const [index, browser] of browsers.entries()) {
+        await browser.send('register', 'POST', { email, password: passwords[index] })
+      }
+      const tokens = (await mailsTo(email)).map(tokenIn)
+      const answers = await Promise.all(
+        browsers.map((browser, index) => browser.send('verify', 'PUT', { token: tokens[index] })),
+      )
+      expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 410])
+      const winner = answers.findIndex((answer) => answer.status === 200)
+      const logins = await Promise.all(
+        passwords.map((password) => newBrowser().send('login', 'POST', { email, password })),
+      )
+      expect(logins.map((login) => login.status)).toEqual(winner === 0 ? [200, 401] : [401, 200])
+    }
+  })
+
+  test('forged and expired tokens cost no database call', async () => {
+    const expired = sealMailToken('registration-mail', { id: newId(), expiresAt: new Date(1_700_000_000_000) })
+    const person = await registeredPerson()
+    const real = tokenIn(await newestMailTo(person.email))
+    gateway.requests.length = 0
+    const browser = newBrowser()
+    expect((await browser.send('verify', 'PUT', { token: expired })).body.code).toBe('token-expired')
+    expect((await browser.send('verify', 'PUT', { token: `${real.slice(0, -2)}AA` })).body.code).toBe('token-invalid')
+    expect((await browser.send('verify', 'PUT', { token: 'garbage' })).body.code).toBe('token-invalid')
+    expect((await browser.send('verify', 'PUT', { token: '' })).body.code).toBe('token-invalid')
+    expect(gateway.requests).toHaveLength(0)
+  })
+
+  test('[ASVS 2.1.2] a reset token verifies nothing', async () => {
+    const person = await verifiedPerson()
+    await newBrowser().send('reset', 'POST', { email: person.email })
+    const token = tokenIn(await newestMailTo(person.email))
+    expect((await newBrowser().send('verify', 'PUT', { token })).body.code).toBe('token-invalid')
+  })
+
+  test('[ASVS 3.5.3] opening the link by GET changes nothing, and the token still works', async () => {
+    const person = await registeredPerson()
+    const token = tokenIn(await newestMailTo(person.email))
+    const opened = await person.browser.send('verify', 'GET')
+    expect([opened.status, opened.headers.get('allow')]).toEqual([405, 'POST, PUT'])
+    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+  })
+})
+
+describe('asking for a new link', () => {
+  test('it works for the registration of this browser, though a stranger registered the address later', async () => {
+    const person = await registeredPerson()
+    await newBrowser().send('register', 'POST', { email: person.email, password: 'a stranger chose this one' })
+    expect((await person.browser.send('verify', 'POST', { email: person.email })).status).toBe(202)
+    const token = tokenIn(await newestMailTo(person.email))
+    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+  })
+
+  test('it works after the first link expired', async () => {
+    const person = await registeredPerson()
+    await query("UPDATE registrations SET expires_at = now() - interval '1 hour' WHERE email = $1", person.email)
+    await person.browser.send('verify', 'POST', { email: person.email })
+    const token = tokenIn(await newestMailTo(person.email))
+    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+  })
+
+  test('[ASVS 6.3.8] unknown, pending and known addresses get one answer', async () => {
+    const [pending, known] = [await registeredPerson(), await verifiedPerson()]
+    const answers = await Promise.all(
+      [newAddress(), pending.email, known.email].map((email) => newBrowser().send('verify', 'POST', { email })),
+    )
+    const shapes = answers.map((answer) => [answer.status, answer.body, answer.setCookies, [...answer.headers.keys()]])
+    expect(shapes[1]).toEqual(shapes[0])
+    expect(shapes[2]).toEqual(shapes[0])
+    expect((await newestMailTo(known.email)).subject).toBe('You already have an account at Latchkey')
+  })
+
+  test('a mailbox gets at most five such mails an hour, and the answer stays the same', async () => {
+    const person = await registeredPerson()
+    for (let round = 0; round < 10; round += 1) {
+      const answer = await newBrowser().send('verify', 'POST', { email: person.email })
+      expect([answer.status, answer.body]).toEqual([202, { status: 'check-email' }])
+    }
+    expect(await mailsTo(person.email)).toHaveLength(1 + 5)
+  })
+})
