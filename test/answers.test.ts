@@ -1,0 +1,286 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { problems, type ProblemCode } from '../lib/problems.ts'
+import { endpoints, newBrowser, sendRaw, type Answer, type EndpointName } from './browser.ts'
+import { query } from './database.ts'
+import { newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, signedInPerson, tokenIn } from './people.ts'
+import { APP_ORIGIN } from './setup-environment.ts'
+import { gateway } from './setup-stack.ts'
+
+const STANDARD_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+/** Every unsafe method that is served, with a body that would be taken. */
+const UNSAFE: [EndpointName, string, object][] = [
+  ['register', 'POST', { email: newAddress(), password: PASSWORD }],
+  ['verify', 'POST', { email: newAddress() }],
+  ['verify', 'PUT', { token: 'x' }],
+  ['login', 'POST', { email: newAddress(), password: PASSWORD }],
+  ['refresh', 'POST', {}],
+  ['logout', 'POST', {}],
+  ['reset', 'POST', { email: newAddress() }],
+  ['reset', 'PUT', { token: 'x', password: PASSWORD }],
+]
+
+function expectStandardHeaders(answer: Answer): void {
+  for (const [name, value] of Object.entries(STANDARD_HEADERS)) expect(answer.headers.get(name), name).toBe(value)
+  expect(answer.headers.get('x-request-id')).toMatch(/^[\w:.-]+$/)
+  expect(answer.headers.has('access-control-allow-origin')).toBe(false)
+}
+
+function expectProblem(answer: Answer, status: number, code: ProblemCode): void {
+  expect([answer.status, answer.body?.code]).toEqual([status, code])
+  expect(answer.headers.get('content-type')).toBe('application/problem+json')
+  expect(answer.body).toMatchObject({
+    type: `${APP_ORIGIN}/auth/problems#${code}`,
+    title: problems[code].title,
+    status,
+    detail: problems[code].detail,
+  })
+  expectStandardHeaders(answer)
+}
+
+/** A digest of all that is stored, but for the trail and the buckets. */
+async function stored(): Promise<string> {
+  const parts: string[] = []
+  for (const table of ['users', 'registrations', 'sessions', 'mail_tokens', 'outbox']) {
+    const rows = await query(`SELECT to_jsonb(t) AS row FROM ${table} t ORDER BY 1`)
+    parts.push(table, ...rows.map(({ row }) => JSON.stringify(row)))
+  }
+  return createHash('sha256').update(parts.join('\n')).digest('hex')
+}
+
+describe('every answer', () => {
+  test('[ASVS 3.4.3] [ASVS 3.4.4] [ASVS 3.4.5] [ASVS 14.2.2] has the standard headers, successes and refusals alike', async () => {
+    const person = await signedInPerson()
+    const answers = [
+      await person.browser.send('refresh', 'POST', {}),
+      await person.browser.send('logout', 'POST', {}),
+      await person.browser.send('login', 'POST', { email: person.email, password: OTHER_PASSWORD }),
+      await person.browser.send('login', 'GET'),
+      await person.browser.send('login', 'POST', { email: 7 }),
+      await person.browser.send('refresh', 'POST', {}, { origin: 'https://evil.example' }),
+      await sendRaw('refresh', { method: 'POST', body: '{}', headers: { 'content-type': 'text/plain' } }),
+      await sendRaw('maintenance', {}),
+    ]
+    expect(answers.map((answer) => answer.status)).toEqual([200, 204, 401, 405, 422, 403, 415, 401])
+    for (const answer of answers) expectStandardHeaders(answer)
+  })
+
+  test('the public keys alone may be cached', async () => {
+    const answer = await sendRaw('keys', {})
+    expect(answer.headers.get('cache-control')).toBe('public, max-age=300')
+    expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    expect(answer.headers.get('content-security-policy')).toBe(STANDARD_HEADERS['content-security-policy'])
+  })
+
+  test('[ASVS 4.1.4] a method that is not served answers 405 and names those that are', async () => {
+    const served = {
+      register: 'POST',
+      verify: 'POST, PUT',
+      login: 'POST',
+      refresh: 'POST',
+      logout: 'POST',
+      reset: 'POST, PUT',
+      keys: 'GET, HEAD',
+      maintenance: 'GET, HEAD',
+    }
+    for (const [name, allow] of Object.entries(served) as [EndpointName, string][]) {
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY', 'constructor']) {
+        if (allow.split(', ').includes(method)) continue
+        const answer = await sendRaw(name, { method })
+        expectProblem(answer, 405, 'method-not-allowed')
+        expect(answer.headers.get('allow')).toBe(allow)
+      }
+    }
+  })
+})
+
+describe('the origin check', () => {
+  test.each([
+    ['a foreign origin', { origin: 'https://evil.example' }],
+    ['an origin that begins like ours', { origin: `${APP_ORIGIN}.evil.example` }],
+    ['our host over http', { origin: APP_ORIGIN.replace('https', 'http') }],
+    ['a null origin', { origin: 'null' }],
+    ['a cross-site fetch', { 'sec-fetch-site': 'cross-site' }],
+    ['a same-site fetch', { 'sec-fetch-site': 'same-site' }],
+    ['a fetch of no site', { 'sec-fetch-site': 'none' }],
+    ['a same-origin fetch with a foreign origin', { 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' }],
+  ])('[ASVS 3.5.1] [ASVS 3.5.8] refuses %s on every unsafe method, before anything is done', async (_, headers) => {
+    const person = await signedInPerson()
+    const before = await stored()
+    gateway.requests.length = 0
+    for (const [name, method, body] of UNSAFE) {
+      const answer = await sendRaw(name, {
+        method,
+        body: JSON.stringify(body),
+        headers: {
+          'content-type': 'application/json',
+          cookie: `__Host-session=${person.browser.cookies.get('__Host-session')}`,
+          ...headers,
+        },
+      })
+      expectProblem(answer, 403, 'origin-refused')
+      expect(answer.setCookies).toEqual([])
+    }
+    expect(gateway.requests).toHaveLength(0)
+    expect(await stored()).toBe(before)
+  })
+
+  test('[ASVS 3.1.1] a request with neither header is no browser and is served, if it is JSON', async () => {
+    const person = await signedInPerson()
+    const cookie = `__Host-session=${person.browser.cookies.get('__Host-session')}`
+    const asJson = await sendRaw('refresh', {
+      method: 'POST',
+      body: '{}',
+      headers: { cookie, 'content-type': 'application/json' },
+    })
+    expect(asJson.status).toBe(200)
+  })
+
+  test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', undefined])(
+    '[ASVS 3.5.2] what a form can send (%s) is refused on every unsafe method',
+    async (contentType) => {
+      for (const [name, method, body] of UNSAFE) {
+        const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType })
+        const answer = await sendRaw(name, { method, body: new TextEncoder().encode(JSON.stringify(body)), headers })
+        expectProblem(answer, 415, 'unsupported-media-type')
+      }
+    },
+  )
+})
+
+describe('bad input', () => {
+  const asPage = { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin', origin: APP_ORIGIN }
+
+  /** Sends a raw body to every endpoint that takes one; nothing may change and nothing may break. */
+  async function everywhere(body: BodyInit | null, headers: Record<string, string> = {}): Promise<Answer[]> {
+    const before = await stored()
+    const answers: Answer[] = []
+    for (const [name, method] of UNSAFE) {
+      answers.push(await sendRaw(name, { method, body, headers: { ...asPage, ...headers } }))
+    }
+    expect(await stored()).toBe(before)
+    return answers
+  }
+
+  test.each<[string, string | Uint8Array<ArrayBuffer>]>([
+    ['no JSON', '{'],
+    ['nothing', ''],
+    ['a list', '[]'],
+    ['null', 'null'],
+    ['a text', '"x"'],
+    ['a number', '1'],
+    ['bytes that are not UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d])],
+  ])('a body that is %s → 400', async (_, body) => {
+    for (const answer of await everywhere(body)) expectProblem(answer, 400, 'malformed-json')
+  })
+
+  test('[CS REST Security] a body of 1 MB → 413 before any hash or call, whatever its stated length', async () => {
+    gateway.requests.length = 0
+    const megabyte = JSON.stringify({ email: 'a@example.org', password: 'x'.repeat(1024 * 1024) })
+    for (const answer of await everywhere(megabyte)) expectProblem(answer, 413, 'body-too-large')
+    const streamed = () => new Blob([megabyte]).stream()
+    const answer = await sendRaw('login', { method: 'POST', body: streamed(), headers: asPage, duplex: 'half' } as RequestInit)
+    expectProblem(answer, 413, 'body-too-large')
+    expect(gateway.requests).toHaveLength(0)
+  })
+
+  test('[ASVS 2.2.1] a key that is not known → 422 with its pointer', async () => {
+    for (const answer of await everywhere('{"admin/role~":true}')) {
+      expectProblem(answer, 422, 'validation-failed')
+      expect(answer.body.errors).toContainEqual({ pointer: '#/admin~1role~0', detail: expect.any(String) })
+    }
+    const polluted = await everywhere('{"__proto__":{"everywhere":true},"constructor":1}')
+    for (const answer of polluted) expectProblem(answer, 422, 'validation-failed')
+  })
+
+  const bad: [string, unknown][] = [
+    ['a number', 1],
+    ['null', null],
+    ['true', true],
+    ['a list', ['a@example.org']],
+    ['an object', { $ne: '' }],
+    ['NUL', 'a\0b'],
+    ['a very long text', 'x'.repeat(9000)],
+  ]
+  test.each(bad)('[ASVS 2.2.2] %s in place of each text → a 4xx problem that names the field', async (_, value) => {
+    const cases: [EndpointName, string, string, object][] = [
+      ['register', 'POST', '#/email', { email: value, password: PASSWORD }],
+      ['register', 'POST', '#/password', { email: newAddress(), password: value }],
+      ['verify', 'POST', '#/email', { email: value }],
+      ['login', 'POST', '#/email', { email: value, password: PASSWORD }],
+      ['login', 'POST', '#/password', { email: newAddress(), password: value }],
+      ['reset', 'POST', '#/email', { email: value }],
+      ['reset', 'PUT', '#/password', { token: 'x', password: value }],
+    ]
+    for (const [name, method, pointer, body] of cases) {
+      const answer = await newBrowser().send(name, method, body)
+      expectProblem(answer, 422, 'validation-failed')
+      expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer)
+      expect(JSON.stringify(answer.body)).not.toContain('xxxx')
+    }
+    for (const [name, body] of [['verify', { token: value }], ['reset', { token: value, password: PASSWORD }]] as const) {
+      const answer = await newBrowser().send(name, 'PUT', body)
+      expect([400, 422]).toContain(answer.status)
+      expectProblem(answer, answer.status, answer.body.code)
+    }
+    const logout = await newBrowser().send('logout', 'POST', { everywhere: value })
+    if (value !== true) expectProblem(logout, 422, 'validation-failed')
+  })
+
+  test.each([
+    ['a forged session', `__Host-session=${'A'.repeat(91)}; __Host-registration=${'B'.repeat(64)}`],
+    ['a cookie of 10 KB', `__Host-session=${'A'.repeat(10_000)}`],
+    ['broken escapes', '__Host-session=%E0%A4%A; __Host-registration=%'],
+    ['a token of another purpose', ''],
+  ])('%s in the cookie header changes nothing and breaks nothing', async (name, cookie) => {
+    const person = await signedInPerson()
+    await newBrowser().send('reset', 'POST', { email: person.email })
+    const foreign = `__Host-session=${tokenIn(await newestMailTo(person.email))}`
+    const before = await stored()
+    const headers = { ...asPage, cookie: cookie || foreign }
+    const send = (endpoint: EndpointName, body: object) =>
+      sendRaw(endpoint, { method: 'POST', body: JSON.stringify(body), headers })
+    expectProblem(await send('refresh', {}), 401, 'session-ended')
+    expect((await send('logout', { everywhere: true })).status).toBe(204)
+    expectProblem(await send('login', { email: newAddress(), password: PASSWORD }), 401, 'invalid-credentials')
+    expect(await stored(), name).toBe(before)
+  })
+
+  test("[ASVS 1.2.4] quotes in every field are just characters", async () => {
+    const injection = "' OR 1=1; DROP TABLE users; --"
+    expect((await newBrowser().send('login', 'POST', { email: injection, password: injection })).status).toBe(422)
+    const address = `o'or'1'='1${newAddress()}`
+    expect((await newBrowser().send('login', 'POST', { email: address, password: injection })).status).toBe(401)
+    expect((await newBrowser().send('login', 'POST', { email: newAddress(), password: PASSWORD }, { 'x-real-ip': injection, 'user-agent': injection, 'x-vercel-id': injection })).status).toBe(401)
+    expect(await query('SELECT count(*) FROM users')).toHaveLength(1)
+  })
+
+  test('huge headers are cut or ignored', async () => {
+    const answer = await newBrowser().send('login', 'POST', { email: newAddress(), password: PASSWORD }, {
+      'user-agent': 'x'.repeat(100_000),
+      'x-vercel-id': 'y'.repeat(100_000),
+      'x-real-ip': 'z'.repeat(100_000),
+    })
+    expectProblem(answer, 401, 'invalid-credentials')
+  })
+})
+
+test('every handler is exercised here', () => {
+  expect(Object.keys(endpoints).toSorted()).toEqual([
+    'keys',
+    'login',
+    'logout',
+    'maintenance',
+    'refresh',
+    'register',
+    'reset',
+    'verify',
+  ])
+})

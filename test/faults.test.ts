@@ -1,0 +1,174 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { newBrowser, sendRaw, type Answer, type EndpointName } from './browser.ts'
+import { ageSessions, query } from './database.ts'
+import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, registeredPerson, signedInPerson, tokenIn, verifiedPerson } from './people.ts'
+import { gateway, inbox } from './setup-stack.ts'
+
+afterEach(() => {
+  gateway.fault = undefined
+  inbox.fault = undefined
+})
+
+function expectUnavailable(answer: Answer): void {
+  expect([answer.status, answer.body.code]).toEqual([503, 'unavailable'])
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect(answer.setCookies).toEqual([])
+  expect(JSON.stringify(answer.body)).not.toMatch(/postgres|neon|sql|127\.0|fetch/i)
+}
+
+function runMaintenance(): Promise<Answer> {
+  return sendRaw('maintenance', { headers: { authorization: `Bearer ${process.env['CRON_SECRET']}` } })
+}
+
+describe('with the database away', () => {
+  test.each([{ kind: 'refuse' }, { kind: 'garbage' }, { kind: 'status', code: 500 }] as const)(
+    '[ASVS 16.5.2] [ASVS 16.5.3] every endpoint answers 503 with Retry-After, and no cookie is touched: $kind',
+    async (fault) => {
+      const person = await signedInPerson()
+      await newBrowser().send('reset', 'POST', { email: person.email })
+      const resetToken = tokenIn(await newestMailTo(person.email))
+      const pending = await registeredPerson()
+      const verifyToken = tokenIn(await newestMailTo(pending.email))
+      const token = person.browser.cookies.get('__Host-session')
+
+      gateway.fault = () => fault
+      const calls: [EndpointName, string, object][] = [
+        ['register', 'POST', { email: newAddress(), password: PASSWORD }],
+        ['verify', 'POST', { email: newAddress() }],
+        ['verify', 'PUT', { token: verifyToken }],
+        ['login', 'POST', { email: person.email, password: PASSWORD }],
+        ['refresh', 'POST', {}],
+        ['logout', 'POST', {}],
+        ['reset', 'POST', { email: person.email }],
+        ['reset', 'PUT', { token: resetToken, password: OTHER_PASSWORD }],
+      ]
+      for (const [name, method, body] of calls) expectUnavailable(await person.browser.send(name, method, body))
+      expect(person.browser.cookies.get('__Host-session')).toBe(token)
+
+      gateway.fault = undefined
+      expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
+      expect((await pending.browser.send('verify', 'PUT', { token: verifyToken })).status).toBe(200)
+      expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    },
+  )
+
+  test('the public keys need no database', async () => {
+    gateway.fault = () => ({ kind: 'refuse' })
+    expect((await sendRaw('keys', {})).status).toBe(200)
+  })
+
+  test('[ASVS 13.1.3] a database that hangs is given up after 5 s', async () => {
+    gateway.fault = () => ({ kind: 'hang' })
+    const person = newBrowser()
+    expectUnavailable(await person.send('login', 'POST', { email: newAddress(), password: PASSWORD }))
+  })
+
+  test('a refresh whose answer was lost is tried once more and yields the same successor', async () => {
+    const person = await signedInPerson()
+    await ageSessions(person.email, 60)
+    let lost = 0
+    gateway.fault = () => (lost++ === 0 ? { kind: 'lose-answer' } : undefined)
+    const answer = await person.browser.send('refresh', 'POST', {})
+    expect(answer.status).toBe(200)
+    expect(lost).toBe(2)
+    const [session] = await query('SELECT generation FROM sessions WHERE user_id = $1', answer.body.user.id)
+    expect(session.generation).toBe('1')
+  })
+
+  test('a login whose answer was lost is not tried again by itself', async () => {
+    const person = await verifiedPerson()
+    let requests = 0
+    gateway.fault = () => (requests++ === 1 ? { kind: 'lose-answer' } : undefined)
+    expectUnavailable(await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD }))
+    expect(requests).toBe(2)
+    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+  })
+})
+
+describe('with the mail provider away', () => {
+  test.each([
+    { kind: 'refuse' },
+    { kind: 'status', code: 500 },
+    { kind: 'status', code: 429 },
+    { kind: 'lose-answer' },
+  ] as const)('the answer is the same 202, and the mail goes later, once: %o', async (fault) => {
+    const email = newAddress()
+    const browser = newBrowser()
+    inbox.fault = () => fault
+    const answer = await browser.send('register', 'POST', { email, password: PASSWORD })
+    expect([answer.status, answer.body]).toEqual([202, { status: 'check-email' }])
+    const [owed] = await query('SELECT * FROM outbox WHERE recipient = $1', email)
+    expect([owed.sent_at, owed.failed_at, owed.attempts]).toEqual([null, null, 1])
+
+    inbox.fault = undefined
+    await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
+    const report = await runMaintenance()
+    expect(report.status).toBe(200)
+    expect(report.body.mail).toEqual({ sent: 1, waiting: 0, givenUp: 0 })
+    const mails = await mailsTo(email)
+    expect(mails).toHaveLength(1)
+    expect((await browser.send('verify', 'PUT', { token: tokenIn(mails[0]!) })).status).toBe(200)
+  })
+
+  test('a mail that the provider refuses for good is given up, with an event', async () => {
+    const email = newAddress()
+    inbox.fault = () => ({ kind: 'status', code: 422 })
+    expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
+    const [owed] = await query('SELECT id, failed_at FROM outbox WHERE recipient = $1', email)
+    expect(owed.failed_at).not.toBeNull()
+    expect(await query("SELECT 1 FROM events WHERE kind = 'mail-given-up' AND detail->>'mail' = $1", owed.id)).toHaveLength(1)
+  })
+
+  test('a mail is given up after a day', async () => {
+    const email = newAddress()
+    inbox.fault = () => ({ kind: 'status', code: 500 })
+    await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+    await query("UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now() WHERE recipient = $1", email)
+    expect((await runMaintenance()).body.mail).toMatchObject({ givenUp: 1 })
+    expect((await runMaintenance()).body.mail).toEqual({ sent: 0, waiting: 0, givenUp: 0 })
+  })
+
+  test('a mail whose row was not marked as sent is not sent twice', async () => {
+    const email = newAddress()
+    gateway.fault = ({ statements }) =>
+      statements.some((text) => text.startsWith('UPDATE outbox SET sent_at')) ? { kind: 'lose-request' } : undefined
+    expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
+    gateway.fault = undefined
+    await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
+    expect((await runMaintenance()).body.mail).toMatchObject({ sent: 1 })
+    expect(await mailsTo(email)).toHaveLength(1)
+  })
+})
+
+describe('maintenance', () => {
+  test('it is for the cron alone', async () => {
+    for (const authorization of ['', 'Bearer', 'Bearer x', `Basic ${process.env['CRON_SECRET']}`]) {
+      const answer = await sendRaw('maintenance', { headers: { authorization } })
+      expect([answer.status, answer.body.code]).toEqual([401, 'unauthorized'])
+    }
+  })
+
+  test('two at once send each waiting mail once', async () => {
+    inbox.fault = () => ({ kind: 'status', code: 500 })
+    const emails = Array.from({ length: 25 }, newAddress)
+    for (const email of emails) await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+    inbox.fault = undefined
+    await query('UPDATE outbox SET next_attempt_at = now() WHERE sent_at IS NULL')
+    const reports = await Promise.all([runMaintenance(), runMaintenance(), runMaintenance()])
+    expect(reports.reduce((sum, { body }) => sum + body.mail.sent, 0)).toBe(25)
+    for (const email of emails) expect(await mailsTo(email)).toHaveLength(1)
+  })
+
+  test('[ASVS 14.2.7] it removes what has expired and nothing else', async () => {
+    const [kept, idle, ended, pending] = [await signedInPerson(), await signedInPerson(), await signedInPerson(), await registeredPerson()]
+    await query("UPDATE sessions SET expires_at = now() - interval '31 days' WHERE user_id = (SELECT id FROM users WHERE email = $1)", idle.email)
+    await query("UPDATE sessions SET revoked_at = now() - interval '31 days' WHERE user_id = (SELECT id FROM users WHERE email = $1)", ended.email)
+    await query("UPDATE registrations SET created_at = now() - interval '8 days' WHERE email = $1", pending.email)
+    await query("UPDATE rate_limits SET theoretical_arrival_at = now() - interval '1 second'")
+    const { body } = await runMaintenance()
+    expect(body.removed).toMatchObject({ registrations: 1, sessions: 2 })
+    expect(body.removed.rateLimits).toBeGreaterThan(0)
+    expect((await kept.browser.send('refresh', 'POST', {})).status).toBe(200)
+    expect(await query('SELECT 1 FROM registrations WHERE email = $1', pending.email)).toEqual([])
+  })
+})
