@@ -67,7 +67,9 @@ describe('the cookie policy', () => {
 
   test("the other origin's cookie name is not read", async () => {
     const { readCookie } = await cookiesOn('https://app.example.com')
-    const request = new Request('https://app.example.com/', { headers: { cookie: 'session=a; x=__Host-session=c' } })
+    const request = new Request('https://app.example.com/', {
+      headers: { cookie: 'session=a; x=__Host-session=c' },
+    })
     expect(readCookie(request, 'session')).toBeUndefined()
   })
 })

@@ -110,28 +110,67 @@ describe('the environment', () => {
 
 describe('the origin', () => {
   test.each<[string, Record<string, string>, string]>([
-    ['APP_URL wins', { VERCEL_ENV: 'production', APP_URL: 'https://a.example/', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' }, 'https://a.example'],
-    ['production takes its production domain', { VERCEL_ENV: 'production', VERCEL_PROJECT_PRODUCTION_URL: 'b.example', VERCEL_URL: 'c.vercel.app' }, 'https://b.example'],
-    ['a preview takes its branch', { VERCEL_ENV: 'preview', VERCEL_BRANCH_URL: 'app-git-x.vercel.app', VERCEL_URL: 'app-1.vercel.app', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' }, 'https://app-git-x.vercel.app'],
-    ['a preview without a branch takes itself', { VERCEL_ENV: 'preview', VERCEL_URL: 'app-1.vercel.app' }, 'https://app-1.vercel.app'],
+    [
+      'APP_URL wins',
+      { VERCEL_ENV: 'production', APP_URL: 'https://a.example/', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' },
+      'https://a.example',
+    ],
+    [
+      'production takes its production domain',
+      { VERCEL_ENV: 'production', VERCEL_PROJECT_PRODUCTION_URL: 'b.example', VERCEL_URL: 'c.vercel.app' },
+      'https://b.example',
+    ],
+    [
+      'a preview takes its branch',
+      {
+        VERCEL_ENV: 'preview',
+        VERCEL_BRANCH_URL: 'app-git-x.vercel.app',
+        VERCEL_URL: 'app-1.vercel.app',
+        VERCEL_PROJECT_PRODUCTION_URL: 'b.example',
+      },
+      'https://app-git-x.vercel.app',
+    ],
+    [
+      'a preview without a branch takes itself',
+      { VERCEL_ENV: 'preview', VERCEL_URL: 'app-1.vercel.app' },
+      'https://app-1.vercel.app',
+    ],
     ['a local run is on localhost', { VERCEL_ENV: 'development' }, 'http://localhost:3000'],
-    ['a local run on another port', { VERCEL_ENV: 'development', APP_URL: 'http://localhost:4000' }, 'http://localhost:4000'],
-    ['outside Vercel, localhost is development', { APP_URL: 'http://localhost:3000' }, 'http://localhost:3000'],
-    ['the default port is left out', { VERCEL_ENV: 'production', APP_URL: 'https://a.example:443' }, 'https://a.example'],
+    [
+      'a local run on another port',
+      { VERCEL_ENV: 'development', APP_URL: 'http://localhost:4000' },
+      'http://localhost:4000',
+    ],
+    [
+      'outside Vercel, localhost is development',
+      { APP_URL: 'http://localhost:3000' },
+      'http://localhost:3000',
+    ],
+    [
+      'the default port is left out',
+      { VERCEL_ENV: 'production', APP_URL: 'https://a.example:443' },
+      'https://a.example',
+    ],
   ])('%s', (_, variables, origin) => {
     expect(appOrigin(variables)).toEqual({ kind: 'origin', origin })
   })
 
   test.each<[string, Record<string, string>]>([
-    ['production never takes its generated host', { VERCEL_ENV: 'production', VERCEL_URL: 'app-1.vercel.app' }],
+    [
+      'production never takes its generated host',
+      { VERCEL_ENV: 'production', VERCEL_URL: 'app-1.vercel.app' },
+    ],
     ['no stage and no address', {}],
     ['no stage and a name that only begins like localhost', { APP_URL: 'http://localhost.evil.example' }],
-    ['plain http to an address of this machine', { VERCEL_ENV: 'development', APP_URL: 'http://127.0.0.1:3000' }],
+    [
+      'plain http to an address of this machine',
+      { VERCEL_ENV: 'development', APP_URL: 'http://127.0.0.1:3000' },
+    ],
   ])('there is none: %s', (_, variables) => {
     expect(appOrigin(variables).kind).toBe('fault')
   })
 
-  test("a preview accepts its own generated hosts, production only its one origin", () => {
+  test('a preview accepts its own generated hosts, production only its one origin', () => {
     const hosts = { VERCEL_BRANCH_URL: 'app-git-x.vercel.app', VERCEL_URL: 'app-1.vercel.app' }
     const preview = parseEnvironment({ ...COMPLETE, ...hosts, VERCEL_ENV: 'preview' })
     expect(preview.kind === 'ok' && preview.environment.ownOrigins).toEqual([

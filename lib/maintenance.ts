@@ -4,7 +4,7 @@ import { run } from './database.ts'
 import { REGISTRATION_LIFETIME_SECONDS } from './registrations.ts'
 
 /** How long an ended session, a spent token and a sent mail are kept, to be able to tell what happened. */
-export const KEEP_ENDED_SECONDS = 30 * 24 * 60 * 60
+const KEEP_ENDED_SECONDS = 30 * 24 * 60 * 60
 
 /** At most so many rows of a table a statement: what is left goes the next time. */
 const BATCH_SIZE = 10_000

@@ -11,10 +11,10 @@ import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.
 import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
 
 /** A family turns at most once in this time, and the token just spent still yields its successor. */
-export const TURN_WINDOW_SECONDS = 30
-export const SESSION_IDLE_SECONDS = 7 * 24 * 60 * 60
-export const SESSION_LIFETIME_SECONDS = 30 * 24 * 60 * 60
-export const MAX_SESSIONS_PER_ACCOUNT = 50
+const TURN_WINDOW_SECONDS = 30
+const SESSION_IDLE_SECONDS = 7 * 24 * 60 * 60
+const SESSION_LIFETIME_SECONDS = 30 * 24 * 60 * 60
+const MAX_SESSIONS_PER_ACCOUNT = 50
 
 export type RevokedBecause = 'logout' | 'replaced' | 'session-limit' | 'reset' | 'theft'
 

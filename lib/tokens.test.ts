@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { SignJWT, decodeJwt, decodeProtectedHeader } from 'jose'
 import { v7 as newId } from 'uuid'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -59,9 +59,15 @@ describe('the refresh token', () => {
 
   test('another spelling of the same bytes is refused', () => {
     const token = sealRefreshToken({ family: randomBytes(32), generation: 1 })
-    for (const text of [`${token}=`, ` ${token}`, `${token}\n`, `${token}.`, token.replaceAll('_', '/')]) {
-      if (text !== token) expect(openRefreshToken(text)).toBeUndefined()
-    }
+    const others = [
+      `${token}=`,
+      ` ${token}`,
+      `${token}
+`,
+      `${token}.`,
+      `${token.slice(0, 45)}+${token.slice(45)}`,
+    ]
+    for (const text of others) expect(openRefreshToken(text)).toBeUndefined()
   })
 })
 
@@ -163,26 +169,35 @@ describe('the access token', () => {
     ['without a session', {}, { sid: undefined }],
     ['with a role that is no text', {}, { role: ['admin'] }],
     ['with a key id that is a path', { kid: '../../etc/passwd' }, {}],
-  ])('[ASVS 9.2.2] [ASVS 9.2.3] a token signed by our own key but %s is refused', async (_, header, changes) => {
-    const [key] = await signingKeys()
-    const now = Math.floor(Date.now() / 1000)
-    const origin = 'https://app.latchkey.test'
-    const whole = { iss: origin, aud: origin, sub: claims.userId, sid: claims.sessionId, role: 'user', iat: now, exp: now + 60 }
-    const signed = async (payload: Record<string, unknown>, headers: Record<string, string>) =>
-      new SignJWT(payload)
-        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid ?? '', ...headers })
-        .sign(key?.privateKey ?? new Uint8Array())
-    expect(await verifyAccessToken(await signed(whole, {}))).toEqual(claims)
-    expect(await verifyAccessToken(await signed({ ...whole, ...changes }, header))).toBeUndefined()
-  })
+  ])(
+    '[ASVS 9.2.2] [ASVS 9.2.3] a token signed by our own key but %s is refused',
+    async (_, header, changes) => {
+      const [key] = await signingKeys()
+      const now = Math.floor(Date.now() / 1000)
+      const origin = 'https://app.latchkey.test'
+      const whole = {
+        iss: origin,
+        aud: origin,
+        sub: claims.userId,
+        sid: claims.sessionId,
+        role: 'user',
+        iat: now,
+        exp: now + 60,
+      }
+      const signed = async (payload: Record<string, unknown>, headers: Record<string, string>) =>
+        new SignJWT(payload)
+          .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid ?? '', ...headers })
+          .sign(key?.privateKey ?? new Uint8Array())
+      expect(await verifyAccessToken(await signed(whole, {}))).toEqual(claims)
+      expect(await verifyAccessToken(await signed({ ...whole, ...changes }, header))).toBeUndefined()
+    },
+  )
 
   test('[RFC 8725 3.3] a token with any one character changed is refused', async () => {
     const { accessToken } = await signAccessToken(claims)
-    const lastCharacterHoldsFourSpareBits = accessToken.length - 1
-    let index = 0
-    for (const text of spoiled(accessToken)) {
-      if (index < lastCharacterHoldsFourSpareBits) expect(await verifyAccessToken(text)).toBeUndefined()
-      index += 1
+    // The last character also holds four bits that no byte of the signature needs.
+    for (const text of [...spoiled(accessToken)].slice(0, -1)) {
+      expect(await verifyAccessToken(text)).toBeUndefined()
     }
   })
 

@@ -28,7 +28,8 @@ const UNSAFE: [EndpointName, string, object][] = [
 ]
 
 function expectStandardHeaders(answer: Answer): void {
-  for (const [name, value] of Object.entries(STANDARD_HEADERS)) expect(answer.headers.get(name), name).toBe(value)
+  for (const [name, value] of Object.entries(STANDARD_HEADERS))
+    expect(answer.headers.get(name), name).toBe(value)
   expect(answer.headers.get('x-request-id')).toMatch(/^[\w:.-]+$/)
   expect(answer.headers.has('access-control-allow-origin')).toBe(false)
 }
@@ -91,7 +92,17 @@ describe('every answer', () => {
       maintenance: 'GET, HEAD',
     }
     for (const [name, allow] of Object.entries(served) as [EndpointName, string][]) {
-      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY', 'constructor']) {
+      for (const method of [
+        'GET',
+        'HEAD',
+        'POST',
+        'PUT',
+        'PATCH',
+        'DELETE',
+        'OPTIONS',
+        'QUERY',
+        'constructor',
+      ]) {
         if (allow.split(', ').includes(method)) continue
         const answer = await sendRaw(name, { method })
         expectProblem(answer, 405, 'method-not-allowed')
@@ -110,27 +121,33 @@ describe('the origin check', () => {
     ['a cross-site fetch', { 'sec-fetch-site': 'cross-site' }],
     ['a same-site fetch', { 'sec-fetch-site': 'same-site' }],
     ['a fetch of no site', { 'sec-fetch-site': 'none' }],
-    ['a same-origin fetch with a foreign origin', { 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' }],
-  ])('[ASVS 3.5.1] [ASVS 3.5.8] refuses %s on every unsafe method, before anything is done', async (_, headers) => {
-    const person = await signedInPerson()
-    const before = await stored()
-    gateway.requests.length = 0
-    for (const [name, method, body] of UNSAFE) {
-      const answer = await sendRaw(name, {
-        method,
-        body: JSON.stringify(body),
-        headers: {
-          'content-type': 'application/json',
-          cookie: `__Host-session=${person.browser.cookies.get('__Host-session')}`,
-          ...headers,
-        },
-      })
-      expectProblem(answer, 403, 'origin-refused')
-      expect(answer.setCookies).toEqual([])
-    }
-    expect(gateway.requests).toHaveLength(0)
-    expect(await stored()).toBe(before)
-  })
+    [
+      'a same-origin fetch with a foreign origin',
+      { 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' },
+    ],
+  ])(
+    '[ASVS 3.5.1] [ASVS 3.5.8] refuses %s on every unsafe method, before anything is done',
+    async (_, headers) => {
+      const person = await signedInPerson()
+      const before = await stored()
+      gateway.requests.length = 0
+      for (const [name, method, body] of UNSAFE) {
+        const answer = await sendRaw(name, {
+          method,
+          body: JSON.stringify(body),
+          headers: {
+            'content-type': 'application/json',
+            cookie: `__Host-session=${person.browser.cookies.get('__Host-session')}`,
+            ...headers,
+          },
+        })
+        expectProblem(answer, 403, 'origin-refused')
+        expect(answer.setCookies).toEqual([])
+      }
+      expect(gateway.requests).toHaveLength(0)
+      expect(await stored()).toBe(before)
+    },
+  )
 
   test('[ASVS 3.1.1] a request with neither header is no browser and is served, if it is JSON', async () => {
     const person = await signedInPerson()
@@ -143,23 +160,32 @@ describe('the origin check', () => {
     expect(asJson.status).toBe(200)
   })
 
-  test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', undefined])(
-    '[ASVS 3.5.2] what a form can send (%s) is refused on every unsafe method',
-    async (contentType) => {
-      for (const [name, method, body] of UNSAFE) {
-        const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType })
-        const answer = await sendRaw(name, { method, body: new TextEncoder().encode(JSON.stringify(body)), headers })
-        expectProblem(answer, 415, 'unsupported-media-type')
-      }
-    },
-  )
+  test.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    undefined,
+  ])('[ASVS 3.5.2] what a form can send (%s) is refused on every unsafe method', async (contentType) => {
+    for (const [name, method, body] of UNSAFE) {
+      const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType })
+      const answer = await sendRaw(name, {
+        method,
+        body: new TextEncoder().encode(JSON.stringify(body)),
+        headers,
+      })
+      expectProblem(answer, 415, 'unsupported-media-type')
+    }
+  })
 })
 
 describe('bad input', () => {
   const asPage = { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin', origin: APP_ORIGIN }
 
   /** Sends a raw body to every endpoint that takes one; nothing may change and nothing may break. */
-  async function everywhere(body: BodyInit | null, headers: Record<string, string> = {}): Promise<Answer[]> {
+  async function everywhere(
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+  ): Promise<Answer[]> {
     const before = await stored()
     const answers: Answer[] = []
     for (const [name, method] of UNSAFE) {
@@ -186,7 +212,12 @@ describe('bad input', () => {
     const megabyte = JSON.stringify({ email: 'a@example.org', password: 'x'.repeat(1024 * 1024) })
     for (const answer of await everywhere(megabyte)) expectProblem(answer, 413, 'body-too-large')
     const streamed = () => new Blob([megabyte]).stream()
-    const answer = await sendRaw('login', { method: 'POST', body: streamed(), headers: asPage, duplex: 'half' } as RequestInit)
+    const answer = await sendRaw('login', {
+      method: 'POST',
+      body: streamed(),
+      headers: asPage,
+      duplex: 'half',
+    })
     expectProblem(answer, 413, 'body-too-large')
     expect(gateway.requests).toHaveLength(0)
   })
@@ -209,30 +240,36 @@ describe('bad input', () => {
     ['NUL', 'a\0b'],
     ['a very long text', 'x'.repeat(9000)],
   ]
-  test.each(bad)('[ASVS 2.2.2] %s in place of each text → a 4xx problem that names the field', async (_, value) => {
-    const cases: [EndpointName, string, string, object][] = [
-      ['register', 'POST', '#/email', { email: value, password: PASSWORD }],
-      ['register', 'POST', '#/password', { email: newAddress(), password: value }],
-      ['verify', 'POST', '#/email', { email: value }],
-      ['login', 'POST', '#/email', { email: value, password: PASSWORD }],
-      ['login', 'POST', '#/password', { email: newAddress(), password: value }],
-      ['reset', 'POST', '#/email', { email: value }],
-      ['reset', 'PUT', '#/password', { token: 'x', password: value }],
-    ]
-    for (const [name, method, pointer, body] of cases) {
-      const answer = await newBrowser().send(name, method, body)
-      expectProblem(answer, 422, 'validation-failed')
-      expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer)
-      expect(JSON.stringify(answer.body)).not.toContain('xxxx')
-    }
-    for (const [name, body] of [['verify', { token: value }], ['reset', { token: value, password: PASSWORD }]] as const) {
-      const answer = await newBrowser().send(name, 'PUT', body)
-      expect([400, 422]).toContain(answer.status)
-      expectProblem(answer, answer.status, answer.body.code)
-    }
-    const logout = await newBrowser().send('logout', 'POST', { everywhere: value })
-    if (value !== true) expectProblem(logout, 422, 'validation-failed')
-  })
+  test.each(bad)(
+    '[ASVS 2.2.2] %s in place of each text → a 4xx problem that names the field',
+    async (_, value) => {
+      const cases: [EndpointName, string, string, object][] = [
+        ['register', 'POST', '#/email', { email: value, password: PASSWORD }],
+        ['register', 'POST', '#/password', { email: newAddress(), password: value }],
+        ['verify', 'POST', '#/email', { email: value }],
+        ['login', 'POST', '#/email', { email: value, password: PASSWORD }],
+        ['login', 'POST', '#/password', { email: newAddress(), password: value }],
+        ['reset', 'POST', '#/email', { email: value }],
+        ['reset', 'PUT', '#/password', { token: 'x', password: value }],
+      ]
+      for (const [name, method, pointer, body] of cases) {
+        const answer = await newBrowser().send(name, method, body)
+        expectProblem(answer, 422, 'validation-failed')
+        expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer)
+        expect(JSON.stringify(answer.body)).not.toContain('xxxx')
+      }
+      for (const [name, body] of [
+        ['verify', { token: value }],
+        ['reset', { token: value, password: PASSWORD }],
+      ] as const) {
+        const answer = await newBrowser().send(name, 'PUT', body)
+        expect([400, 422]).toContain(answer.status)
+        expectProblem(answer, answer.status, answer.body.code)
+      }
+      const logout = await newBrowser().send('logout', 'POST', { everywhere: value })
+      if (value !== true) expectProblem(logout, 422, 'validation-failed')
+    },
+  )
 
   test.each([
     ['a forged session', `__Host-session=${'A'.repeat(91)}; __Host-registration=${'B'.repeat(64)}`],
@@ -249,25 +286,47 @@ describe('bad input', () => {
       sendRaw(endpoint, { method: 'POST', body: JSON.stringify(body), headers })
     expectProblem(await send('refresh', {}), 401, 'session-ended')
     expect((await send('logout', { everywhere: true })).status).toBe(204)
-    expectProblem(await send('login', { email: newAddress(), password: PASSWORD }), 401, 'invalid-credentials')
+    expectProblem(
+      await send('login', { email: newAddress(), password: PASSWORD }),
+      401,
+      'invalid-credentials',
+    )
     expect(await stored(), name).toBe(before)
   })
 
-  test("[ASVS 1.2.4] quotes in every field are just characters", async () => {
+  test('[ASVS 1.2.4] quotes in every field are just characters', async () => {
     const injection = "' OR 1=1; DROP TABLE users; --"
-    expect((await newBrowser().send('login', 'POST', { email: injection, password: injection })).status).toBe(422)
+    expect((await newBrowser().send('login', 'POST', { email: injection, password: injection })).status).toBe(
+      422,
+    )
     const address = `o'or'1'='1${newAddress()}`
-    expect((await newBrowser().send('login', 'POST', { email: address, password: injection })).status).toBe(401)
-    expect((await newBrowser().send('login', 'POST', { email: newAddress(), password: PASSWORD }, { 'x-real-ip': injection, 'user-agent': injection, 'x-vercel-id': injection })).status).toBe(401)
+    expect((await newBrowser().send('login', 'POST', { email: address, password: injection })).status).toBe(
+      401,
+    )
+    expect(
+      (
+        await newBrowser().send(
+          'login',
+          'POST',
+          { email: newAddress(), password: PASSWORD },
+          { 'x-real-ip': injection, 'user-agent': injection, 'x-vercel-id': injection },
+        )
+      ).status,
+    ).toBe(401)
     expect(await query('SELECT count(*) FROM users')).toHaveLength(1)
   })
 
   test('huge headers are cut or ignored', async () => {
-    const answer = await newBrowser().send('login', 'POST', { email: newAddress(), password: PASSWORD }, {
-      'user-agent': 'x'.repeat(100_000),
-      'x-vercel-id': 'y'.repeat(100_000),
-      'x-real-ip': 'z'.repeat(100_000),
-    })
+    const answer = await newBrowser().send(
+      'login',
+      'POST',
+      { email: newAddress(), password: PASSWORD },
+      {
+        'user-agent': 'x'.repeat(100_000),
+        'x-vercel-id': 'y'.repeat(100_000),
+        'x-real-ip': 'z'.repeat(100_000),
+      },
+    )
     expectProblem(answer, 401, 'invalid-credentials')
   })
 })

@@ -30,7 +30,12 @@ export interface Browser {
   cookies: Map<string, string>
   ip: string
   /** Sends JSON as a page of the app's own origin does. */
-  send(endpoint: EndpointName, method: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  send(
+    endpoint: EndpointName,
+    method: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer>
 }
 
 export function newBrowser(): Browser {
@@ -49,7 +54,9 @@ export function newBrowser(): Browser {
           origin: APP_ORIGIN,
           'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
           'x-real-ip': ip,
-          ...(cookies.size > 0 && { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') }),
+          ...(cookies.size > 0 && {
+            cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+          }),
           ...headers,
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

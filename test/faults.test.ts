@@ -1,7 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { newBrowser, sendRaw, type Answer, type EndpointName } from './browser.ts'
 import { ageSessions, query } from './database.ts'
-import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, registeredPerson, signedInPerson, tokenIn, verifiedPerson } from './people.ts'
+import {
+  mailsTo,
+  newAddress,
+  newestMailTo,
+  OTHER_PASSWORD,
+  PASSWORD,
+  registeredPerson,
+  signedInPerson,
+  tokenIn,
+  verifiedPerson,
+} from './people.ts'
 import { gateway, inbox } from './setup-stack.ts'
 
 afterEach(() => {
@@ -42,13 +52,16 @@ describe('with the database away', () => {
         ['reset', 'POST', { email: person.email }],
         ['reset', 'PUT', { token: resetToken, password: OTHER_PASSWORD }],
       ]
-      for (const [name, method, body] of calls) expectUnavailable(await person.browser.send(name, method, body))
+      for (const [name, method, body] of calls)
+        expectUnavailable(await person.browser.send(name, method, body))
       expect(person.browser.cookies.get('__Host-session')).toBe(token)
 
       gateway.fault = undefined
       expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
       expect((await pending.browser.send('verify', 'PUT', { token: verifyToken })).status).toBe(200)
-      expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+      expect(
+        (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+      ).toBe(200)
     },
   )
 
@@ -81,7 +94,9 @@ describe('with the database away', () => {
     gateway.fault = () => (requests++ === 1 ? { kind: 'lose-answer' } : undefined)
     expectUnavailable(await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD }))
     expect(requests).toBe(2)
-    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
   })
 })
 
@@ -116,14 +131,19 @@ describe('with the mail provider away', () => {
     expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
     const [owed] = await query('SELECT id, failed_at FROM outbox WHERE recipient = $1', email)
     expect(owed.failed_at).not.toBeNull()
-    expect(await query("SELECT 1 FROM events WHERE kind = 'mail-given-up' AND detail->>'mail' = $1", owed.id)).toHaveLength(1)
+    expect(
+      await query("SELECT 1 FROM events WHERE kind = 'mail-given-up' AND detail->>'mail' = $1", owed.id),
+    ).toHaveLength(1)
   })
 
   test('a mail is given up after a day', async () => {
     const email = newAddress()
     inbox.fault = () => ({ kind: 'status', code: 500 })
     await newBrowser().send('register', 'POST', { email, password: PASSWORD })
-    await query("UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now() WHERE recipient = $1", email)
+    await query(
+      "UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now() WHERE recipient = $1",
+      email,
+    )
     expect((await runMaintenance()).body.mail).toMatchObject({ givenUp: 1 })
     expect((await runMaintenance()).body.mail).toEqual({ sent: 0, waiting: 0, givenUp: 0 })
   })
@@ -131,7 +151,9 @@ describe('with the mail provider away', () => {
   test('a mail whose row was not marked as sent is not sent twice', async () => {
     const email = newAddress()
     gateway.fault = ({ statements }) =>
-      statements.some((text) => text.startsWith('UPDATE outbox SET sent_at')) ? { kind: 'lose-request' } : undefined
+      statements.some((text) => text.startsWith('UPDATE outbox SET sent_at'))
+        ? { kind: 'lose-request' }
+        : undefined
     expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
     gateway.fault = undefined
     await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
@@ -160,10 +182,24 @@ describe('maintenance', () => {
   })
 
   test('[ASVS 14.2.7] it removes what has expired and nothing else', async () => {
-    const [kept, idle, ended, pending] = [await signedInPerson(), await signedInPerson(), await signedInPerson(), await registeredPerson()]
-    await query("UPDATE sessions SET expires_at = now() - interval '31 days' WHERE user_id = (SELECT id FROM users WHERE email = $1)", idle.email)
-    await query("UPDATE sessions SET revoked_at = now() - interval '31 days' WHERE user_id = (SELECT id FROM users WHERE email = $1)", ended.email)
-    await query("UPDATE registrations SET created_at = now() - interval '8 days' WHERE email = $1", pending.email)
+    const [kept, idle, ended, pending] = [
+      await signedInPerson(),
+      await signedInPerson(),
+      await signedInPerson(),
+      await registeredPerson(),
+    ]
+    await query(
+      "UPDATE sessions SET expires_at = now() - interval '31 days' WHERE user_id = (SELECT id FROM users WHERE email = $1)",
+      idle.email,
+    )
+    await query(
+      "UPDATE sessions SET revoked_at = now() - interval '31 days' WHERE user_id = (SELECT id FROM users WHERE email = $1)",
+      ended.email,
+    )
+    await query(
+      "UPDATE registrations SET created_at = now() - interval '8 days' WHERE email = $1",
+      pending.email,
+    )
     await query("UPDATE rate_limits SET theoretical_arrival_at = now() - interval '1 second'")
     const { body } = await runMaintenance()
     expect(body.removed).toMatchObject({ registrations: 1, sessions: 2 })

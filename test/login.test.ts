@@ -2,7 +2,17 @@ import { parseSetCookie } from 'cookie'
 import { describe, expect, test } from 'vitest'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
-import { newAddress, newestMailTo, mailsTo, OTHER_PASSWORD, PASSWORD, registeredPerson, signedInPerson, tokenIn, verifiedPerson } from './people.ts'
+import {
+  newAddress,
+  newestMailTo,
+  mailsTo,
+  OTHER_PASSWORD,
+  PASSWORD,
+  registeredPerson,
+  signedInPerson,
+  tokenIn,
+  verifiedPerson,
+} from './people.ts'
 
 const WRONG = 'not the right password at all'
 
@@ -53,7 +63,9 @@ describe('login', () => {
   test('a session presented with it ends', async () => {
     const person = await signedInPerson()
     const first = person.browser.cookies.get('__Host-session') ?? ''
-    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
     const thief = newBrowser()
     thief.cookies.set('__Host-session', first)
     expect((await thief.send('refresh', 'POST', {})).body.code).toBe('session-ended')
@@ -71,23 +83,34 @@ describe('login', () => {
     await query('UPDATE users SET failed_logins = 99 WHERE email = $1', person.email)
     await newBrowser().send('login', 'POST', { email: person.email, password: WRONG })
     expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey password is locked')
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(401)
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: WRONG })).status).toBe(401)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(401)
+    expect((await newBrowser().send('login', 'POST', { email: person.email, password: WRONG })).status).toBe(
+      401,
+    )
     expect(await mailsTo(person.email)).toHaveLength(2)
-    const events = await query("SELECT 1 FROM events WHERE kind = 'password-locked' AND user_id = (SELECT id FROM users WHERE email = $1)", person.email)
+    const events = await query(
+      "SELECT 1 FROM events WHERE kind = 'password-locked' AND user_id = (SELECT id FROM users WHERE email = $1)",
+      person.email,
+    )
     expect(events).toHaveLength(1)
 
     await newBrowser().send('reset', 'POST', { email: person.email })
     const token = tokenIn(await newestMailTo(person.email))
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status).toBe(200)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status,
+    ).toBe(200)
   })
 
   test('the 99th failure does not lock, and a success clears the count', async () => {
     const person = await verifiedPerson()
     await query('UPDATE users SET failed_logins = 98 WHERE email = $1', person.email)
     await newBrowser().send('login', 'POST', { email: person.email, password: WRONG })
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
     const [user] = await query('SELECT failed_logins FROM users WHERE email = $1', person.email)
     expect(user.failed_logins).toBe(0)
   })
@@ -95,7 +118,9 @@ describe('login', () => {
   test('parallel guesses cannot outrun the counter', async () => {
     const person = await verifiedPerson()
     const answers = await Promise.all(
-      Array.from({ length: 15 }, () => newBrowser().send('login', 'POST', { email: person.email, password: WRONG })),
+      Array.from({ length: 15 }, () =>
+        newBrowser().send('login', 'POST', { email: person.email, password: WRONG }),
+      ),
     )
     expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([401]))
     const [user] = await query('SELECT failed_logins FROM users WHERE email = $1', person.email)
@@ -114,7 +139,9 @@ describe('login', () => {
 
     const guesses: number[] = []
     for (let round = 0; round < 21; round += 1) {
-      guesses.push((await newBrowser().send('login', 'POST', { email: person.email, password: WRONG })).status)
+      guesses.push(
+        (await newBrowser().send('login', 'POST', { email: person.email, password: WRONG })).status,
+      )
     }
     expect(guesses).toEqual([...Array<number>(20).fill(401), 429])
   })
@@ -122,11 +149,19 @@ describe('login', () => {
   test('[CS Password Storage] a hash of a lower cost is renewed by a login', async () => {
     const person = await verifiedPerson()
     const { hash } = await import('@node-rs/argon2')
-    await query('UPDATE users SET password_hash = $2 WHERE email = $1', person.email, await hash(PASSWORD, { memoryCost: 4096, timeCost: 2, parallelism: 1 }))
-    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    await query(
+      'UPDATE users SET password_hash = $2 WHERE email = $1',
+      person.email,
+      await hash(PASSWORD, { memoryCost: 4096, timeCost: 2, parallelism: 1 }),
+    )
+    expect(
+      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
     const [user] = await query('SELECT password_hash FROM users WHERE email = $1', person.email)
     expect(user.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
-    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
   })
 
   test('an account has at most 50 sessions: the oldest ends when one more opens', async () => {
@@ -138,11 +173,16 @@ describe('login', () => {
        FROM generate_series(1, 49) n`,
       user.id,
     )
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
     const live = await query('SELECT 1 FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', user.id)
     expect(live).toHaveLength(50)
     expect((await person.browser.send('refresh', 'POST', {})).body.code).toBe('session-ended')
-    const [ended] = await query("SELECT detail FROM events WHERE user_id = $1 AND kind = 'session-ended'", user.id)
+    const [ended] = await query(
+      "SELECT detail FROM events WHERE user_id = $1 AND kind = 'session-ended'",
+      user.id,
+    )
     expect(ended.detail).toEqual({ because: 'session-limit' })
   })
 })

@@ -24,7 +24,11 @@ test.each(['register', 'verify', 'login', 'refresh', 'logout', 'reset', 'keys', 
     expect(response.headers.get('content-type')).toBe('application/problem+json')
     expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
     expect(response.headers.get('cache-control')).toBe('no-store')
-    expect(await response.json()).toMatchObject({ status: 503, code: 'misconfigured', type: '/auth/problems#misconfigured' })
+    expect(await response.json()).toMatchObject({
+      status: 503,
+      code: 'misconfigured',
+      type: '/auth/problems#misconfigured',
+    })
     expect(written.map((line) => JSON.parse(line).keys)).toEqual([
       [
         'JWT_SECRET: too short or not random; each secret must be 32 random bytes: openssl rand -base64 32',

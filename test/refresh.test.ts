@@ -19,7 +19,8 @@ function refreshWith(token: string): Promise<Answer> {
 }
 
 function newTokenIn(answer: Answer): string | undefined {
-  return answer.setCookies.map((text) => parseSetCookie(text)).find(({ name }) => name === '__Host-session')?.value
+  return answer.setCookies.map((text) => parseSetCookie(text)).find(({ name }) => name === '__Host-session')
+    ?.value
 }
 
 async function sessionOf(person: Person) {
@@ -84,8 +85,13 @@ describe('rotation', () => {
     await expectEnded(await refreshWith(successor))
     const session = await sessionOf(person)
     expect(session.revoked_because).toBe('theft')
-    const events = await query("SELECT user_id, session_id, detail FROM events WHERE kind = 'session-stolen' AND session_id = $1", session.id)
-    expect(events).toEqual([{ user_id: session.user_id, session_id: session.id, detail: { presented: 0, current: 1 } }])
+    const events = await query(
+      "SELECT user_id, session_id, detail FROM events WHERE kind = 'session-stolen' AND session_id = $1",
+      session.id,
+    )
+    expect(events).toEqual([
+      { user_id: session.user_id, session_id: session.id, detail: { presented: 0, current: 1 } },
+    ])
     expect((await newestMailTo(person.email)).subject).toBe('A device was signed out of Latchkey')
   })
 
@@ -108,7 +114,12 @@ describe('rotation', () => {
     await expectEnded(await refreshWith(first))
     const mails = await mailsTo(person.email)
     expect(mails.filter((mail) => mail.subject === 'A device was signed out of Latchkey')).toHaveLength(1)
-    expect(await query("SELECT 1 FROM events WHERE kind = 'session-stolen' AND session_id = $1", (await sessionOf(person)).id)).toHaveLength(1)
+    expect(
+      await query(
+        "SELECT 1 FROM events WHERE kind = 'session-stolen' AND session_id = $1",
+        (await sessionOf(person)).id,
+      ),
+    ).toHaveLength(1)
   })
 
   test('a generation that the row has not reached is refused and ends nothing', async () => {
@@ -124,8 +135,11 @@ describe('rotation', () => {
 
   test.each([
     ['revoked', "UPDATE sessions SET revoked_at = now(), revoked_because = 'logout' WHERE id = $1"],
-    ['idle for 7 days', "UPDATE sessions SET expires_at = now() WHERE id = $1"],
-    ['of a disabled user', 'UPDATE users SET disabled_at = now() WHERE id = (SELECT user_id FROM sessions WHERE id = $1)'],
+    ['idle for 7 days', 'UPDATE sessions SET expires_at = now() WHERE id = $1'],
+    [
+      'of a disabled user',
+      'UPDATE users SET disabled_at = now() WHERE id = (SELECT user_id FROM sessions WHERE id = $1)',
+    ],
     ['of a deleted user', 'DELETE FROM users WHERE id = (SELECT user_id FROM sessions WHERE id = $1)'],
   ])('[ASVS 7.4.2] a session %s has ended', async (_, statement) => {
     const person = await signedInPerson()
@@ -136,7 +150,10 @@ describe('rotation', () => {
 
   test('[ASVS 10.4.8] a turn never carries a session past its absolute end', async () => {
     const person = await signedInPerson()
-    await query("UPDATE sessions SET ends_at = now() + interval '1 hour', turned_at = now() - interval '1 hour' WHERE id = $1", (await sessionOf(person)).id)
+    await query(
+      "UPDATE sessions SET ends_at = now() + interval '1 hour', turned_at = now() - interval '1 hour' WHERE id = $1",
+      (await sessionOf(person)).id,
+    )
     const answer = await person.browser.send('refresh', 'POST', {})
     const maxAge = parseSetCookie(answer.setCookies[0] ?? '').maxAge ?? Number.NaN
     expect(maxAge).toBeLessThanOrEqual(3600)
@@ -172,7 +189,11 @@ describe('the answer of a refresh', () => {
     await query("UPDATE users SET role = 'admin' WHERE email = $1", person.email)
     const { body } = await person.browser.send('refresh', 'POST', {})
     expect(body.user.role).toBe('admin')
-    expect(decodeJwt(body.accessToken)).toMatchObject({ sub: body.user.id, sid: body.session.id, role: 'admin' })
+    expect(decodeJwt(body.accessToken)).toMatchObject({
+      sub: body.user.id,
+      sid: body.session.id,
+      role: 'admin',
+    })
   })
 
   test('garbage is refused without a database call', async () => {

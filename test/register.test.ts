@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
-import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn, verifiedPerson } from './people.ts'
+import {
+  mailsTo,
+  newAddress,
+  newestMailTo,
+  OTHER_PASSWORD,
+  PASSWORD,
+  tokenIn,
+  verifiedPerson,
+} from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 describe('register', () => {
@@ -17,7 +25,10 @@ describe('register', () => {
   test('[CS Authentication] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
     const owner = await verifiedPerson()
     const [known, unknown] = [newBrowser(), newBrowser()]
-    const taken = await known.send('register', 'POST', { email: owner.email.toUpperCase(), password: OTHER_PASSWORD })
+    const taken = await known.send('register', 'POST', {
+      email: owner.email.toUpperCase(),
+      password: OTHER_PASSWORD,
+    })
     const free = await unknown.send('register', 'POST', { email: newAddress(), password: OTHER_PASSWORD })
 
     expect([taken.status, taken.body]).toEqual([free.status, free.body])
@@ -26,15 +37,21 @@ describe('register', () => {
     const mail = await newestMailTo(owner.email)
     expect(mail.subject).toBe('You already have an account at Latchkey')
     expect(mail.text).not.toContain('#token=')
-    expect(await query('SELECT 1 FROM registrations WHERE email_key = $1 AND spent_at IS NULL', owner.email)).toEqual([])
+    expect(
+      await query('SELECT 1 FROM registrations WHERE email_key = $1 AND spent_at IS NULL', owner.email),
+    ).toEqual([])
   })
 
   test('a cookie given for a taken address opens nothing', async () => {
     const owner = await verifiedPerson()
     const stranger = newBrowser()
     await stranger.send('register', 'POST', { email: owner.email, password: OTHER_PASSWORD })
-    expect((await stranger.send('login', 'POST', { email: owner.email, password: OTHER_PASSWORD })).status).toBe(401)
-    expect((await owner.browser.send('login', 'POST', { email: owner.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await stranger.send('login', 'POST', { email: owner.email, password: OTHER_PASSWORD })).status,
+    ).toBe(401)
+    expect(
+      (await owner.browser.send('login', 'POST', { email: owner.email, password: PASSWORD })).status,
+    ).toBe(200)
   })
 
   test('several registrations of one address may be pending, and none blocks another', async () => {
@@ -47,7 +64,10 @@ describe('register', () => {
     // The owner of the mailbox presses the link that a stranger caused: the stranger's password makes no account.
     const trapped = await owner.send('verify', 'PUT', { token: tokenIn(strangersMail!) })
     expect([trapped.status, trapped.body.code]).toEqual([403, 'password-required'])
-    const withOwnPassword = await owner.send('verify', 'PUT', { token: tokenIn(strangersMail!), password: PASSWORD })
+    const withOwnPassword = await owner.send('verify', 'PUT', {
+      token: tokenIn(strangersMail!),
+      password: PASSWORD,
+    })
     expect([withOwnPassword.status, withOwnPassword.body.code]).toEqual([401, 'invalid-credentials'])
 
     expect((await owner.send('verify', 'PUT', { token: tokenIn(ownersMail!) })).status).toBe(200)
@@ -60,15 +80,18 @@ describe('register', () => {
   test.each([
     ['short', 'eleven char', /at least 15/],
     ['common', '1qaz2wsx3edc4rfv', /Many people/],
-  ])('a %s password is refused with the reason, before anything is stored or counted', async (_, password, reason) => {
-    const email = newAddress()
-    gateway.requests.length = 0
-    const answer = await newBrowser().send('register', 'POST', { email, password })
-    expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
-    expect(answer.body.errors).toEqual([{ pointer: '#/password', detail: expect.stringMatching(reason) }])
-    expect(gateway.requests).toHaveLength(0)
-    expect(answer.setCookies).toEqual([])
-  })
+  ])(
+    'a %s password is refused with the reason, before anything is stored or counted',
+    async (_, password, reason) => {
+      const email = newAddress()
+      gateway.requests.length = 0
+      const answer = await newBrowser().send('register', 'POST', { email, password })
+      expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
+      expect(answer.body.errors).toEqual([{ pointer: '#/password', detail: expect.stringMatching(reason) }])
+      expect(gateway.requests).toHaveLength(0)
+      expect(answer.setCookies).toEqual([])
+    },
+  )
 
   test('[ASVS 2.1.2] a password that is the own address is refused', async () => {
     const email = `long.enough.${newAddress()}`
@@ -84,7 +107,10 @@ describe('register', () => {
       emailVerified: true,
     })
     expect(answer.status).toBe(422)
-    expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toEqual(['#/role', '#/emailVerified'])
+    expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toEqual([
+      '#/role',
+      '#/emailVerified',
+    ])
   })
 
   test('[63B-4 3.1.1.2] registered in NFD, the password signs in in NFC', async () => {

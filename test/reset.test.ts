@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest'
 import { sealMailToken } from '../lib/mail-token.ts'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
-import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, registeredPerson, signedInPerson, tokenIn, verifiedPerson } from './people.ts'
+import {
+  mailsTo,
+  newAddress,
+  newestMailTo,
+  OTHER_PASSWORD,
+  PASSWORD,
+  registeredPerson,
+  signedInPerson,
+  tokenIn,
+  verifiedPerson,
+} from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 async function resetTokenOf(email: string): Promise<string> {
@@ -16,11 +26,17 @@ describe('asking for a reset', () => {
     const person = await signedInPerson()
     await resetTokenOf(person.email)
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
   })
 
   test('[ASVS 6.3.8] known, unknown, pending and disabled addresses get one answer; only the account gets a mail', async () => {
-    const [known, pending, disabled] = [await verifiedPerson(), await registeredPerson(), await verifiedPerson()]
+    const [known, pending, disabled] = [
+      await verifiedPerson(),
+      await registeredPerson(),
+      await verifiedPerson(),
+    ]
     await query('UPDATE users SET disabled_at = now() WHERE email = $1', disabled.email)
     const addresses = [known.email, newAddress(), pending.email, disabled.email]
     const answers = await Promise.all(addresses.map((email) => newBrowser().send('reset', 'POST', { email })))
@@ -34,7 +50,11 @@ describe('asking for a reset', () => {
 
   test('[CS Forgot Password] the link is built from the configured origin, whatever the request claims', async () => {
     const person = await verifiedPerson()
-    const forged = { host: 'evil.example', 'x-forwarded-host': 'evil.example', forwarded: 'host=evil.example' }
+    const forged = {
+      host: 'evil.example',
+      'x-forwarded-host': 'evil.example',
+      forwarded: 'host=evil.example',
+    }
     expect((await newBrowser().send('reset', 'POST', { email: person.email }, forged)).status).toBe(202)
     const mail = await newestMailTo(person.email)
     expect(mail.text).toContain('https://app.latchkey.test/auth/reset#token=')
@@ -56,7 +76,10 @@ describe('spending a reset token', () => {
     const person = await signedInPerson()
     const other = newBrowser()
     await other.send('login', 'POST', { email: person.email, password: PASSWORD })
-    const answer = await newBrowser().send('reset', 'PUT', { token: await resetTokenOf(person.email), password: OTHER_PASSWORD })
+    const answer = await newBrowser().send('reset', 'PUT', {
+      token: await resetTokenOf(person.email),
+      password: OTHER_PASSWORD,
+    })
     expect([answer.status, answer.body, answer.setCookies]).toEqual([200, { status: 'password-changed' }, []])
     for (const browser of [person.browser, other]) {
       expect((await browser.send('refresh', 'POST', {})).body.code).toBe('session-ended')
@@ -73,14 +96,18 @@ describe('spending a reset token', () => {
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
     const again = await newBrowser().send('reset', 'PUT', { token, password: 'yet another good password' })
     expect([again.status, again.body.code]).toEqual([410, 'token-spent'])
-    expect((await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status).toBe(200)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status,
+    ).toBe(200)
   })
 
   test('[ASVS 2.3.4] of 20 that spend one token at once exactly one succeeds, and its password is the one', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     const passwords = Array.from({ length: 20 }, (_, index) => `a new password, number ${index}`)
-    const answers = await Promise.all(passwords.map((password) => newBrowser().send('reset', 'PUT', { token, password })))
+    const answers = await Promise.all(
+      passwords.map((password) => newBrowser().send('reset', 'PUT', { token, password })),
+    )
     expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
     const password = passwords[answers.findIndex((answer) => answer.status === 200)]
     expect((await newBrowser().send('login', 'POST', { email: person.email, password })).status).toBe(200)
@@ -91,8 +118,12 @@ describe('spending a reset token', () => {
     const person = await verifiedPerson()
     const older = await resetTokenOf(person.email)
     const newer = await resetTokenOf(person.email)
-    expect((await newBrowser().send('reset', 'PUT', { token: older, password: OTHER_PASSWORD })).body.code).toBe('token-spent')
-    expect((await newBrowser().send('reset', 'PUT', { token: newer, password: OTHER_PASSWORD })).status).toBe(200)
+    expect(
+      (await newBrowser().send('reset', 'PUT', { token: older, password: OTHER_PASSWORD })).body.code,
+    ).toBe('token-spent')
+    expect((await newBrowser().send('reset', 'PUT', { token: newer, password: OTHER_PASSWORD })).status).toBe(
+      200,
+    )
   })
 
   test('a weak password is refused with the reason, and the link still works', async () => {
@@ -119,8 +150,13 @@ describe('spending a reset token', () => {
   test('a token whose row has expired by the database clock is refused', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
-    await query("UPDATE mail_tokens SET expires_at = now() WHERE user_id = (SELECT id FROM users WHERE email = $1)", person.email)
-    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe('token-spent')
+    await query(
+      'UPDATE mail_tokens SET expires_at = now() WHERE user_id = (SELECT id FROM users WHERE email = $1)',
+      person.email,
+    )
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe(
+      'token-spent',
+    )
   })
 
   test('no session opens on the old password while a reset goes through', async () => {
@@ -130,7 +166,9 @@ describe('spending a reset token', () => {
       const racers = Array.from({ length: 4 }, newBrowser)
       const [reset] = await Promise.all([
         newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD }),
-        ...racers.map((browser) => browser.send('login', 'POST', { email: person.email, password: PASSWORD })),
+        ...racers.map((browser) =>
+          browser.send('login', 'POST', { email: person.email, password: PASSWORD }),
+        ),
       ])
       expect(reset.status).toBe(200)
       for (const browser of racers) expect((await browser.send('refresh', 'POST', {})).status).toBe(401)

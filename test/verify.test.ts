@@ -3,15 +3,27 @@ import { describe, expect, test } from 'vitest'
 import { sealMailToken } from '../lib/mail-token.ts'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
-import { mailsTo, newAddress, newestMailTo, PASSWORD, registeredPerson, tokenIn, verifiedPerson } from './people.ts'
+import {
+  mailsTo,
+  newAddress,
+  newestMailTo,
+  PASSWORD,
+  registeredPerson,
+  tokenIn,
+  verifiedPerson,
+} from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 describe('spending the mailed token', () => {
   test('the browser that registered needs nothing more', async () => {
     const person = await registeredPerson()
-    const answer = await person.browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(person.email)) })
+    const answer = await person.browser.send('verify', 'PUT', {
+      token: tokenIn(await newestMailTo(person.email)),
+    })
     expect(answer.status).toBe(200)
-    expect(answer.setCookies).toEqual(['__Host-registration=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax'])
+    expect(answer.setCookies).toEqual([
+      '__Host-registration=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+    ])
   })
 
   test("any other browser gives the registration's password", async () => {
@@ -28,7 +40,9 @@ describe('spending the mailed token', () => {
 
   test('[ASVS 6.3.6] it signs nobody in', async () => {
     const person = await registeredPerson()
-    const answer = await person.browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(person.email)) })
+    const answer = await person.browser.send('verify', 'PUT', {
+      token: tokenIn(await newestMailTo(person.email)),
+    })
     expect(answer.body).toEqual({ status: 'verified' })
     expect(person.browser.cookies.size).toBe(0)
   })
@@ -47,10 +61,17 @@ describe('spending the mailed token', () => {
   test('[ASVS 2.3.4] of 20 that spend one token at once exactly one succeeds', async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))
-    const answers = await Promise.all(Array.from({ length: 20 }, () => person.browser.send('verify', 'PUT', { token })))
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => person.browser.send('verify', 'PUT', { token })),
+    )
     expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
     expect(await query('SELECT 1 FROM users WHERE email = $1', person.email)).toHaveLength(1)
-    expect(await query("SELECT 1 FROM events WHERE kind = 'account-created' AND user_id = (SELECT id FROM users WHERE email = $1)", person.email)).toHaveLength(1)
+    expect(
+      await query(
+        "SELECT 1 FROM events WHERE kind = 'account-created' AND user_id = (SELECT id FROM users WHERE email = $1)",
+        person.email,
+      ),
+    ).toHaveLength(1)
   })
 
   test('two registrations of one address spent at once make one account, with the password of the one that won', async () => {
@@ -75,13 +96,18 @@ describe('spending the mailed token', () => {
   })
 
   test('forged and expired tokens cost no database call', async () => {
-    const expired = sealMailToken('registration-mail', { id: newId(), expiresAt: new Date(1_700_000_000_000) })
+    const expired = sealMailToken('registration-mail', {
+      id: newId(),
+      expiresAt: new Date(1_700_000_000_000),
+    })
     const person = await registeredPerson()
     const real = tokenIn(await newestMailTo(person.email))
     gateway.requests.length = 0
     const browser = newBrowser()
     expect((await browser.send('verify', 'PUT', { token: expired })).body.code).toBe('token-expired')
-    expect((await browser.send('verify', 'PUT', { token: `${real.slice(0, -2)}AA` })).body.code).toBe('token-invalid')
+    expect((await browser.send('verify', 'PUT', { token: `${real.slice(0, -2)}AA` })).body.code).toBe(
+      'token-invalid',
+    )
     expect((await browser.send('verify', 'PUT', { token: 'garbage' })).body.code).toBe('token-invalid')
     expect((await browser.send('verify', 'PUT', { token: '' })).body.code).toBe('token-invalid')
     expect(gateway.requests).toHaveLength(0)
@@ -106,16 +132,24 @@ describe('spending the mailed token', () => {
 describe('asking for a new link', () => {
   test('it works for the registration of this browser, though a stranger registered the address later', async () => {
     const person = await registeredPerson()
-    await newBrowser().send('register', 'POST', { email: person.email, password: 'a stranger chose this one' })
+    await newBrowser().send('register', 'POST', {
+      email: person.email,
+      password: 'a stranger chose this one',
+    })
     expect((await person.browser.send('verify', 'POST', { email: person.email })).status).toBe(202)
     const token = tokenIn(await newestMailTo(person.email))
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
-    expect((await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status).toBe(200)
+    expect(
+      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
   })
 
   test('it works after the first link expired', async () => {
     const person = await registeredPerson()
-    await query("UPDATE registrations SET expires_at = now() - interval '1 hour' WHERE email = $1", person.email)
+    await query(
+      "UPDATE registrations SET expires_at = now() - interval '1 hour' WHERE email = $1",
+      person.email,
+    )
     await person.browser.send('verify', 'POST', { email: person.email })
     const token = tokenIn(await newestMailTo(person.email))
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
@@ -124,9 +158,16 @@ describe('asking for a new link', () => {
   test('[ASVS 6.3.8] unknown, pending and known addresses get one answer', async () => {
     const [pending, known] = [await registeredPerson(), await verifiedPerson()]
     const answers = await Promise.all(
-      [newAddress(), pending.email, known.email].map((email) => newBrowser().send('verify', 'POST', { email })),
+      [newAddress(), pending.email, known.email].map((email) =>
+        newBrowser().send('verify', 'POST', { email }),
+      ),
     )
-    const shapes = answers.map((answer) => [answer.status, answer.body, answer.setCookies, [...answer.headers.keys()]])
+    const shapes = answers.map((answer) => [
+      answer.status,
+      answer.body,
+      answer.setCookies,
+      [...answer.headers.keys()],
+    ])
     expect(shapes[1]).toEqual(shapes[0])
     expect(shapes[2]).toEqual(shapes[0])
     expect((await newestMailTo(known.email)).subject).toBe('You already have an account at Latchkey')

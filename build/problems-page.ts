@@ -1,0 +1,40 @@
+/** `node build/problems-page.ts`: writes the page that the problems' type addresses point to, from the one table. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { problems } from '../lib/problems.ts'
+
+const entries = Object.entries(problems).map(
+  ([code, { status, title, detail }]) => `        <section aria-labelledby="${code}">
+          <h2 id="${code}">${title}</h2>
+          <p><code>${code}</code>, status ${status}</p>
+          <p>${detail}</p>
+        </section>
+`,
+)
+
+export const problemsPage = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta name="referrer" content="no-referrer" />
+    <meta name="color-scheme" content="light dark" />
+    <title>Problems · Latchkey</title>
+    <link rel="icon" href="/assets/favicon.svg" type="image/svg+xml" />
+    <link rel="stylesheet" href="/assets/style.css" />
+  </head>
+  <body>
+    <main class="prose">
+      <h1>Problems</h1>
+      <p>
+        Every refusal is <code>application/problem+json</code> (RFC 9457). Its <code>type</code> points to an entry of
+        this page, its <code>code</code> is what a program should look at, and its <code>detail</code> says what to do.
+      </p>
+${entries.join('')}    </main>
+  </body>
+</html>
+`
+
+export const PROBLEMS_PAGE_PATH = join(import.meta.dirname, '../public/auth/problems.html')
+
+if (import.meta.main) writeFileSync(PROBLEMS_PAGE_PATH, problemsPage)
