@@ -24,6 +24,9 @@ export const problemsPage = `<!doctype html>
     <link rel="stylesheet" href="/assets/style.css" />
   </head>
   <body>
+    <header class="door">
+      <div class="panel"><a class="brand" href="/">Latchkey</a></div>
+    </header>
     <main class="prose">
       <h1>Problems</h1>
       <p>

@@ -98,6 +98,7 @@ export const mailTokens = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     purpose: text('purpose').notNull(),
     newEmail: text('new_email'),
+    newEmailKey: text('new_email_key'),
     expiresAt: at('expires_at').notNull(),
     spentAt: at('spent_at'),
   },

@@ -49,3 +49,11 @@ export function networkOf(ip: string): string {
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(':')}::/64`
 }
+
+/** An address as its owner may see it again: enough to tell home from abroad, not enough to find a door. */
+export function coarseIp(ip: string | null): string | null {
+  if (ip === null || isIP(ip) === 0) return null
+  const network = networkOf(ip)
+  if (isIP(network) === 4) return network.replace(/\d+$/, 'x')
+  return `${network.split(':').slice(0, 3).join(':')}::`
+}

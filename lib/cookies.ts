@@ -42,7 +42,7 @@ export function endedRegistrationCookie(): string {
   return clear('registration')
 }
 
-export function readCookie(request: Request, kind: 'session' | 'registration'): string | undefined {
+export function readCookie(request: Request, kind: CookieKind): string | undefined {
   const header = request.headers.get('cookie')
   return header === null ? undefined : parseCookie(header)[definition(kind).name]
 }

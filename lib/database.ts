@@ -52,16 +52,26 @@ export async function runRepeatable<Row extends object>(statement: SQL): Promise
 }
 
 /** Runs statements in one transaction, each seeing what was committed when it began; returns the last one's rows. */
-export async function runTogether<Row extends object>(first: SQL, last: SQL): Promise<Row[]> {
+export async function runTogether<Row extends object>(
+  first: SQL,
+  ...others: [...SQL[], SQL]
+): Promise<Row[]> {
   try {
-    const [, { rows }] = await database().batch([
-      database().execute(first),
-      database().execute<Columns<Row>>(last),
+    const results = await database().batch([
+      database().execute<Columns<Row>>(first),
+      ...others.map((statement) => database().execute<Columns<Row>>(statement)),
     ])
-    return rows
+    return results.at(-1)?.rows ?? []
   } catch (error) {
     throw withoutStatement(error)
   }
+}
+
+const UNIQUE_VIOLATION = '23505'
+
+/** True for an error thrown here when the statement ran into a row with the same unique key. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && error.cause === UNIQUE_VIOLATION
 }
 
 /** Drizzle wraps the driver's error for a single statement, not for a batch. */
@@ -85,7 +95,7 @@ function withoutStatement(error: unknown): Error {
     !PASSING_CLASSES.has(cause.code.slice(0, 2))
   ) {
     const { code, constraint = '', table = '' } = cause
-    return new Error(`statement failed: SQLSTATE ${code} ${table} ${constraint}`.trimEnd())
+    return new Error(`statement failed: SQLSTATE ${code} ${table} ${constraint}`.trimEnd(), { cause: code })
   }
   return unavailable('unavailable', RETRY_AFTER_SECONDS, reasonOf(cause))
 }

@@ -3,8 +3,9 @@
  * answer, and the last word when something throws.
  */
 import { clientOf, type Client } from './client.ts'
-import { environment, environmentFaults } from './env.ts'
+import { environmentFaults } from './env.ts'
 import { log } from './log.ts'
+import { isForeign } from './origin-check.ts'
 import { problem } from './problems.ts'
 import { isUnavailable } from './unavailable.ts'
 
@@ -62,7 +63,7 @@ async function answer(request: Request, client: Client, handlers: Handlers): Pro
   try {
     const handler = handlerFor(request.method, handlers)
     if (handler === undefined) return problem('method-not-allowed', { headers: { allow: allowed(handlers) } })
-    if (!isSafe(request) && isForeign(request)) return problem('origin-refused')
+    if (isForeign(request)) return problem('origin-refused')
     return await handler(request, client)
   } catch (error) {
     return refusal(error, client)
@@ -77,23 +78,6 @@ function handlerFor(method: string, handlers: Handlers): Handler | undefined {
 function allowed(handlers: Handlers): string {
   const methods = Object.keys(handlers)
   return (methods.includes('GET') ? [...methods, 'HEAD'] : methods).join(', ')
-}
-
-function isSafe(request: Request): boolean {
-  return request.method === 'GET' || request.method === 'HEAD'
-}
-
-/**
- * True when a browser says that the request came from elsewhere. A request with neither header is no browser's; it
- * still needs a JSON content type, which no form can send.
- */
-function isForeign(request: Request): boolean {
-  const site = request.headers.get('sec-fetch-site')
-  const origin = request.headers.get('origin')
-  return (
-    (site !== null && site !== 'same-origin') ||
-    (origin !== null && !environment().ownOrigins.includes(origin))
-  )
 }
 
 /** Nothing of the error reaches the caller but the request id, by which the log has the rest. */

@@ -13,6 +13,11 @@ export type EventKind =
   | 'session-stolen'
   | 'reset-requested'
   | 'password-reset'
+  | 'password-changed'
+  | 'email-change-requested'
+  | 'email-change-stopped'
+  | 'email-changed'
+  | 'account-deleted'
   | 'mail-given-up'
 
 export interface EventColumns {

@@ -24,7 +24,23 @@ export async function readJson<Schema extends z.core.$ZodType>(
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw problem('malformed-json')
 
-  const parsed = z.safeParse(schema, body)
+  return matched(schema, body)
+}
+
+/** The query, matched to a schema as if it were a body. Throws the 422 that refuses it, also for a name given twice. */
+export function readQuery<Schema extends z.core.$ZodType>(
+  request: Request,
+  schema: Schema,
+): z.output<Schema> {
+  const { searchParams } = new URL(request.url)
+  return matched(
+    schema,
+    Object.fromEntries([...searchParams.keys()].map((name) => [name, searchParams.getAll(name).join()])),
+  )
+}
+
+function matched<Schema extends z.core.$ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  const parsed = z.safeParse(schema, input)
   if (parsed.success) return parsed.data
   throw problem('validation-failed', { errors: parsed.error.issues.flatMap(fieldErrors) })
 }

@@ -18,6 +18,8 @@ export type SealPurpose =
   | 'refresh-token'
   | 'registration-mail'
   | 'reset-mail'
+  | 'email-change-mail'
+  | 'email-change-stop-mail'
   | 'registration-cookie'
   | 'rate-limit'
 

@@ -10,7 +10,7 @@ import { limits, takeBuckets, type BucketWaits } from './rate-limits.ts'
 import type { User } from './sessions.ts'
 
 /** NIST SP 800-63B-4, 3.2.2: after 100 consecutive failures the password opens nothing until it is reset. */
-const MAX_CONSECUTIVE_FAILURES = 100
+export const MAX_CONSECUTIVE_FAILURES = 100
 
 /** Whom the password would let in. All but `account` get the same hash and the same answer as an unknown address. */
 export type LoginSubject =

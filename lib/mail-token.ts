@@ -15,10 +15,14 @@ export interface MailToken {
   expiresAt: Date
 }
 
-export type OpenedMailToken = { kind: 'open'; token: MailToken } | { kind: 'invalid' } | { kind: 'expired' }
+export type OpenedMailToken<Purpose> =
+  | { kind: 'open'; purpose: Purpose; token: MailToken }
+  | { kind: 'invalid' }
+  | { kind: 'expired' }
 
 export const REGISTRATION_LINK_LIFETIME_SECONDS = 8 * 60 * 60
 export const RESET_LINK_LIFETIME_SECONDS = 30 * 60
+export const EMAIL_CHANGE_LINK_LIFETIME_SECONDS = 8 * 60 * 60
 
 /** A token in a body; its shape alone. */
 export const MailTokenText = z
@@ -40,10 +44,17 @@ export function sealMailToken(purpose: MailTokenPurpose, token: MailToken): stri
   return seal(purpose, payload)
 }
 
-export function openMailToken(purpose: MailTokenPurpose, text: string): OpenedMailToken {
-  const payload = unseal(purpose, text, PAYLOAD_BYTES)
-  if (payload === undefined) return { kind: 'invalid' }
-  const expiresAt = new Date(payload.readUInt32BE(ID_BYTES) * 1000)
-  if (expiresAt.getTime() <= Date.now()) return { kind: 'expired' }
-  return { kind: 'open', token: { id: stringify(payload.subarray(0, ID_BYTES)), expiresAt } }
+/** Opens a token that was sealed for one of these purposes. */
+export function openMailToken<Purpose extends MailTokenPurpose>(
+  purposes: readonly Purpose[],
+  text: string,
+): OpenedMailToken<Purpose> {
+  for (const purpose of purposes) {
+    const payload = unseal(purpose, text, PAYLOAD_BYTES)
+    if (payload === undefined) continue
+    const expiresAt = new Date(payload.readUInt32BE(ID_BYTES) * 1000)
+    if (expiresAt.getTime() <= Date.now()) return { kind: 'expired' }
+    return { kind: 'open', purpose, token: { id: stringify(payload.subarray(0, ID_BYTES)), expiresAt } }
+  }
+  return { kind: 'invalid' }
 }

@@ -1,6 +1,6 @@
 /** What the mails say. A mail tells what happened, what to do, and what to do if it was not you. */
 import { environment } from './env.ts'
-import { sealMailToken, type MailToken } from './mail-token.ts'
+import { sealMailToken, type MailToken, type MailTokenPurpose } from './mail-token.ts'
 
 export interface Message {
   subject: string
@@ -15,9 +15,11 @@ export type MailKind =
   | 'password-reset'
   | 'password-locked'
   | 'session-stolen'
-
-/** The mails whose link carries a token. */
-const REQUIRED_TOKEN = 'this mail needs a token'
+  | 'password-changed'
+  | 'confirm-email-change'
+  | 'email-change-requested'
+  | 'email-changed'
+  | 'account-deleted'
 
 interface Draft {
   subject: string
@@ -37,7 +39,7 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
   'confirm-registration': (token) => ({
     subject: `Confirm your address for ${product()}`,
     paragraphs: [`Press the button to finish your ${product()} account. The link works once, for 8 hours.`],
-    action: { label: 'Confirm my address', url: link('/auth/verify', 'registration-mail', token) },
+    action: { label: 'Confirm my address', url: link('/auth/verify#token', 'registration-mail', token) },
     ifNotYou: `If you did not ask for an account, do nothing: without this link there will be none.`,
   }),
   'already-registered': () => ({
@@ -53,7 +55,7 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
     paragraphs: [
       'Press the button to choose a new password. The link works once, for 30 minutes. Then every device that is signed in will be signed out.',
     ],
-    action: { label: 'Choose a new password', url: link('/auth/reset', 'reset-mail', token) },
+    action: { label: 'Choose a new password', url: link('/auth/reset#token', 'reset-mail', token) },
     ifNotYou: 'If you did not ask for this, do nothing: your password stays as it is.',
   }),
   'password-reset': () => ({
@@ -80,6 +82,42 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
     action: { label: 'Sign in', url: `${environment().origin}/` },
     ifNotYou: 'If you do not know what this is about, choose a new password to be safe.',
   }),
+  'password-changed': () => ({
+    subject: `Your ${product()} password was changed`,
+    paragraphs: [
+      'Your password was changed by someone who is signed in and knew the one before. Every other device was signed out.',
+    ],
+    action: { label: 'Open the sign-in page', url: `${environment().origin}/` },
+    ifNotYou:
+      'If it was not you, ask for a new password on the sign-in page at once: that signs everybody out.',
+  }),
+  'confirm-email-change': (token) => ({
+    subject: `Confirm your new address for ${product()}`,
+    paragraphs: [
+      `Press the button to use this address for your ${product()} account from now on. The link works once, for 8 hours. Until then nothing changes.`,
+    ],
+    action: { label: 'Use this address', url: link('/auth/verify#token', 'email-change-mail', token) },
+    ifNotYou: 'If you did not ask for this, do nothing: somebody may have mistyped their own address.',
+  }),
+  'email-change-requested': (token) => ({
+    subject: `Somebody wants to change your ${product()} address`,
+    paragraphs: [
+      'Somebody who is signed in and knows your password asked to use another address for your account. Nothing changes before that address is confirmed.',
+    ],
+    action: { label: 'Stop this change', url: link('/auth/verify#stop', 'email-change-stop-mail', token) },
+    ifNotYou:
+      'If it was you, do nothing. If it was not, stop it, then ask for a new password on the sign-in page: that signs everybody out.',
+  }),
+  'email-changed': () => ({
+    subject: `Your ${product()} address was changed`,
+    paragraphs: ['Your account uses another address from now on. No more mail about it comes to this one.'],
+    ifNotYou: `If it was not you, tell whoever runs ${product()}.`,
+  }),
+  'account-deleted': () => ({
+    subject: `Your ${product()} account was deleted`,
+    paragraphs: ['Your account is gone, and with it every session and all that was kept about it here.'],
+    ifNotYou: `If it was not you, tell whoever runs ${product()}.`,
+  }),
 }
 
 function product(): string {
@@ -87,9 +125,9 @@ function product(): string {
 }
 
 /** The token stands in the fragment, which no server is sent and no Referer carries. */
-function link(path: string, purpose: 'registration-mail' | 'reset-mail', token: MailToken | null): string {
-  if (token === null) throw new Error(REQUIRED_TOKEN)
-  return `${environment().origin}${path}#token=${sealMailToken(purpose, token)}`
+function link(place: string, purpose: MailTokenPurpose, token: MailToken | null): string {
+  if (token === null) throw new Error('this mail needs a token')
+  return `${environment().origin}${place}=${sealMailToken(purpose, token)}`
 }
 
 function asText({ paragraphs, action, ifNotYou }: Draft): string {

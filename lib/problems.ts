@@ -174,6 +174,6 @@ export function quotaExceeded(bySource: Limit, waitSeconds: number): Response {
 }
 
 /** 422 with one entry for each reason why a new password will not do. */
-export function weakPassword(reasons: readonly string[]): Response {
-  return problem('weak-password', { errors: reasons.map((detail) => ({ pointer: '#/password', detail })) })
+export function weakPassword(reasons: readonly string[], pointer = '#/password'): Response {
+  return problem('weak-password', { errors: reasons.map((detail) => ({ pointer, detail })) })
 }

@@ -20,19 +20,26 @@ export const limits = {
   loginByAddress: { name: 'login-address', quota: 20, windowSeconds: 900 },
   mailBySource: { name: 'mail-source', quota: 30, windowSeconds: 3600 },
   mailByAddress: { name: 'mail-address', quota: 5, windowSeconds: 3600 },
+  passwordCheckByAccount: { name: 'password-check-account', quota: 10, windowSeconds: 900 },
 } as const satisfies Record<string, Limit>
 
-function bucketKey(limit: Limit, subject: string): Uint8Array {
-  return keyedHash('rate-limit', Buffer.from(`${limit.name}\n${subject}`))
+/** The bucket of a subject that the request names: an address or a network. Keyed, so that the table tells neither. */
+export function bucketOf(limit: Limit, subject: string): SQL {
+  return sql`${keyedHash('rate-limit', Buffer.from(`${limit.name}\n${subject}`))}::bytea`
+}
+
+/** The bucket of a row that the statement itself finds. */
+export function bucketOfRow(limit: Limit, id: SQL): SQL {
+  return sql`sha256(convert_to(${`${limit.name}\n`} || ${id}::text, 'UTF8'))`
 }
 
 /**
  * Takes one from a bucket, when `condition` holds: a statement that yields one row when there was one to take and
  * none when the bucket is empty. An empty bucket is not written to, so a flood costs no writes.
  */
-function take(limit: Limit, subject: string, condition: SQL): SQL {
+export function take(limit: Limit, bucket: SQL, condition: SQL): SQL {
   return sql`INSERT INTO rate_limits AS bucket (key, theoretical_arrival_at)
-    SELECT ${bucketKey(limit, subject)}::bytea, now() + ${emission(limit)} WHERE ${condition}
+    SELECT ${bucket}, now() + ${emission(limit)} WHERE ${condition}
     ON CONFLICT (key) DO UPDATE
       SET theoretical_arrival_at = greatest(bucket.theoretical_arrival_at, now()) + ${emission(limit)}
       WHERE bucket.theoretical_arrival_at <= now() + ${tolerance(limit)}
@@ -49,9 +56,9 @@ function tolerance({ windowSeconds, quota }: Limit): SQL {
 }
 
 /** Whole seconds until a bucket has one to take again, at least 1. */
-function waitSeconds(limit: Limit, subject: string): SQL {
+export function waitSeconds(limit: Limit, bucket: SQL): SQL {
   return sql`(SELECT greatest(1, ceil(extract(epoch FROM max(theoretical_arrival_at) - now() - ${tolerance(limit)})))::int
-    FROM rate_limits WHERE key = ${bucketKey(limit, subject)}::bytea)`
+    FROM rate_limits WHERE key = ${bucket})`
 }
 
 export interface Buckets {
@@ -68,14 +75,16 @@ export interface BucketWaits {
 
 /** A refused source takes nothing from the address, so a stranger cannot use up somebody else's share alone. */
 export function takeBuckets(bySource: Limit, network: string, byAddress: Limit, emailKey: string): Buckets {
+  const source = bucketOf(bySource, network)
+  const address = bucketOf(byAddress, emailKey)
   return {
     taken: sql`
-      source AS (${take(bySource, network, sql`true`)}),
-      address AS (${take(byAddress, emailKey, sql`EXISTS (SELECT FROM source)`)})`,
+      source AS (${take(bySource, source, sql`true`)}),
+      address AS (${take(byAddress, address, sql`EXISTS (SELECT FROM source)`)})`,
     waits: sql`
-      CASE WHEN NOT EXISTS (SELECT FROM source) THEN ${waitSeconds(bySource, network)} END AS source_wait_seconds,
+      CASE WHEN NOT EXISTS (SELECT FROM source) THEN ${waitSeconds(bySource, source)} END AS source_wait_seconds,
       CASE WHEN EXISTS (SELECT FROM source) AND NOT EXISTS (SELECT FROM address)
-        THEN ${waitSeconds(byAddress, emailKey)} END AS address_wait_seconds`,
+        THEN ${waitSeconds(byAddress, address)} END AS address_wait_seconds`,
   }
 }
 

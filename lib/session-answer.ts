@@ -3,20 +3,24 @@ import { signAccessToken } from './access-token.ts'
 import { endedSessionCookies, sessionCookies } from './cookies.ts'
 import { json } from './json.ts'
 import { problem } from './problems.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession, User } from './sessions.ts'
 
 /** 200 with the session's body and cookies. The refresh token is in the cookie alone. */
 export async function signedIn(session: LiveSession): Promise<Response> {
   const { id: sessionId, user, refreshToken, endsAt, secondsLeft } = session
   const { accessToken, expiresAt } = await signAccessToken({ userId: user.id, sessionId, role: user.role })
   const body = {
-    // No account exists before its address is proven.
-    user: { id: user.id, email: user.email, emailVerified: true, role: user.role },
+    user: userBody(user),
     accessToken,
     expiresAt,
     session: { id: sessionId, endsAt: endsAt.toISOString() },
   }
   return withCookies(json(body), sessionCookies(refreshToken, secondsLeft))
+}
+
+/** No account exists before its address is proven. */
+export function userBody({ id, email, role }: User) {
+  return { id, email, emailVerified: true, role }
 }
 
 /** For a definite end alone. */

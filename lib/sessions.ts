@@ -4,6 +4,7 @@
  */
 import { sql, type SQL } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
+import type { AccessTokenClaims } from './access-token.ts'
 import type { Client } from './client.ts'
 import { run, runRepeatable, runTogether } from './database.ts'
 import { insertEvent } from './events.ts'
@@ -16,7 +17,19 @@ const SESSION_IDLE_SECONDS = 7 * 24 * 60 * 60
 const SESSION_LIFETIME_SECONDS = 30 * 24 * 60 * 60
 const MAX_SESSIONS_PER_ACCOUNT = 50
 
-export type RevokedBecause = 'logout' | 'replaced' | 'session-limit' | 'reset' | 'theft'
+/** What was proven at the last sign-in lets one end other devices for this long. */
+const RECENT_AUTHENTICATION_SECONDS = 5 * 60
+
+export type RevokedBecause =
+  | 'logout'
+  /** Another one took its place in the same browser: a login or a change of password. */
+  | 'replaced'
+  | 'session-limit'
+  /** Ended from the list of devices. */
+  | 'ended-by-owner'
+  | 'password-change'
+  | 'reset'
+  | 'theft'
 
 export interface User {
   id: string
@@ -35,17 +48,17 @@ export interface LiveSession {
   secondsLeft: number
 }
 
-interface LiveSessionRow {
+export interface LiveSessionRow {
   id: string
   ends_at: string
   seconds_left: number
 }
 
-const LIVE_SESSION_COLUMNS = sql.raw(
+export const LIVE_SESSION_COLUMNS = sql.raw(
   'id, ends_at, extract(epoch FROM expires_at - now())::float8 AS seconds_left',
 )
 
-function liveSession(row: LiveSessionRow, user: User, token: RefreshToken): LiveSession {
+export function liveSession(row: LiveSessionRow, user: User, token: RefreshToken): LiveSession {
   return {
     id: row.id,
     user,
@@ -83,6 +96,21 @@ export function endSessions(which: SQL, because: SQL | RevokedBecause, client: C
     )})`
 }
 
+/**
+ * Common table expressions that open a session of the account `from` yields (`account.id`), with an event. `endsAt` is its
+ * absolute end.
+ */
+export function insertSession(token: RefreshToken, endsAt: SQL, client: Client, from: SQL): SQL {
+  return sql`
+    opened AS (
+      INSERT INTO sessions (id, user_id, family_hash, expires_at, ends_at, user_agent, ip)
+      SELECT ${newId()}::uuid, account.id, ${hashFamily(token.family)}::bytea,
+        least(${fromNow(SESSION_IDLE_SECONDS)}, ${endsAt}), ${endsAt}, ${client.userAgent}, ${client.ip} ${from}
+      RETURNING id, user_id, ends_at, expires_at
+    ),
+    opened_event AS (${insertEvent('session-opened', client, { userId: sql`user_id`, sessionId: sql`id` }, sql`FROM opened`)})`
+}
+
 export interface CheckedLogin {
   user: User
   /** The hash that the password was checked against. */
@@ -118,14 +146,7 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
       sql`CASE WHEN family_hash = ${presented}::bytea THEN 'replaced' ELSE 'session-limit' END`,
       client,
     )},
-    opened AS (
-      INSERT INTO sessions (id, user_id, family_hash, expires_at, ends_at, user_agent, ip)
-      SELECT ${newId()}::uuid, id, ${hashFamily(token.family)}::bytea, ${fromNow(SESSION_IDLE_SECONDS)},
-        ${fromNow(SESSION_LIFETIME_SECONDS)}, ${client.userAgent}, ${client.ip}
-      FROM account
-      RETURNING id, user_id, ends_at, expires_at
-    ),
-    opened_event AS (${insertEvent('session-opened', client, { userId: sql`user_id`, sessionId: sql`id` }, sql`FROM opened`)})
+    ${insertSession(token, fromNow(SESSION_LIFETIME_SECONDS), client, sql`FROM account`)}
     SELECT ${LIVE_SESSION_COLUMNS} FROM opened`,
   )
   return row && liveSession(row, login.user, token)
@@ -133,16 +154,20 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
 
 export type Turn =
   | { kind: 'live'; session: LiveSession }
-  /** A definite end. `mail` tells the owner when it was this very token that showed a theft. */
-  | { kind: 'ended'; mail: OwedMail | undefined }
+  /**
+   * `definite` is false when the session ended within the window: the answer may belong to a request that lost a race
+   * against a logout or a login, whose newer cookie it must not clear. `mail` tells the owner when it was this very
+   * token that showed a theft.
+   */
+  | { kind: 'ended'; definite: boolean; mail: OwedMail | undefined }
 
 type TurnRow = LiveSessionRow & {
   live: boolean
+  ended_in_window: boolean | null
   generation: number
   user_id: string
   email: string
   role: string
-} & {
   mail: OwedMailRow | null
 }
 
@@ -174,7 +199,8 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
       WHERE s.family_hash = ${hashFamily(token.family)}::bytea AND u.id = s.user_id
       RETURNING s.id, s.user_id, s.generation, s.ends_at, s.expires_at, u.email, u.role,
         ${live} AND s.generation >= ${generation}::bigint AS live,
-        s.revoked_because = 'theft' AND s.revoked_at = now() AS stolen_now
+        s.revoked_because = 'theft' AND s.revoked_at = now() AS stolen_now,
+        s.revoked_because <> 'theft' AND s.revoked_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS}) AS ended_in_window
     ),
     theft_event AS (${insertEvent(
       'session-stolen',
@@ -187,15 +213,27 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
       sql`FROM presented WHERE stolen_now`,
     )}),
     mail AS (${insertMail('session-stolen', { recipient: sql`email` }, sql`FROM presented WHERE stolen_now`)})
-    SELECT ${LIVE_SESSION_COLUMNS}, live, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
+    SELECT ${LIVE_SESSION_COLUMNS}, live, ended_in_window, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
     FROM presented`)
 
-  if (row?.live !== true) return { kind: 'ended', mail: row?.mail ? owedMail(row.mail) : undefined }
+  if (row?.live !== true) {
+    return {
+      kind: 'ended',
+      definite: row?.ended_in_window !== true,
+      mail: row?.mail ? owedMail(row.mail) : undefined,
+    }
+  }
   const user = { id: row.user_id, email: row.email, role: row.role }
   return {
     kind: 'live',
     session: liveSession(row, user, { family: token.family, generation: row.generation }),
   }
+}
+
+/** True for the token that a row would still accept without a turn: the current one, or the one before within the window. */
+function accepts(token: RefreshToken): SQL {
+  return sql`(s.generation = ${token.generation}::bigint
+    OR s.generation = ${token.generation}::bigint + 1 AND s.turned_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS}))`
 }
 
 /**
@@ -204,14 +242,65 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
  */
 export async function endSession(token: RefreshToken, everywhere: boolean, client: Client): Promise<void> {
   const family = hashFamily(token.family)
-  const presentedIsGood = sql`generation = ${token.generation}::bigint
-    OR generation = ${token.generation}::bigint + 1 AND turned_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS})`
   await run(sql`
     WITH presented AS (
-      SELECT user_id FROM sessions
-      WHERE ${everywhere} AND family_hash = ${family}::bytea AND revoked_at IS NULL AND expires_at > now()
-        AND (${presentedIsGood})
+      SELECT s.user_id FROM sessions s
+      WHERE ${everywhere} AND s.family_hash = ${family}::bytea AND s.revoked_at IS NULL AND s.expires_at > now()
+        AND ${accepts(token)}
     ),
     ${endSessions(sql`family_hash = ${family}::bytea OR user_id IN (SELECT user_id FROM presented)`, 'logout', client)}
     SELECT FROM ended`)
+}
+
+/** What a request shows to be let in: the session cookie's refresh token or a bearer access token, each seen to be ours. */
+export type Credential =
+  | { kind: 'refresh-token'; token: RefreshToken }
+  | { kind: 'access-token'; claims: AccessTokenClaims }
+
+/**
+ * The live session that a credential stands for, as a SELECT of `id`, `user_id`, `email`, `role`, `ends_at` and
+ * `authenticated_recently`: one row or none. Nothing is turned; an outdated refresh token is refused here, and only a refresh
+ * decides that it was stolen.
+ */
+export function sessionOf(credential: Credential): SQL {
+  const presented =
+    credential.kind === 'refresh-token'
+      ? sql`s.family_hash = ${hashFamily(credential.token.family)}::bytea AND ${accepts(credential.token)}`
+      : sql`s.id = ${credential.claims.sessionId}::uuid AND s.user_id = ${credential.claims.userId}::uuid`
+  return sql`
+    SELECT s.id, s.user_id, u.email, u.role, s.ends_at,
+      s.authenticated_at > now() - make_interval(secs => ${RECENT_AUTHENTICATION_SECONDS}) AS authenticated_recently
+    FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE ${presented} AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL`
+}
+
+/** A session as a guard sees it. */
+export interface CheckedSession {
+  id: string
+  user: User
+  endsAt: Date
+  /** Whether the password was given within the last 5 minutes. */
+  authenticatedRecently: boolean
+}
+
+interface CheckedSessionRow {
+  id: string
+  user_id: string
+  email: string
+  role: string
+  ends_at: string
+  authenticated_recently: boolean
+}
+
+/** Looks the session up: sees a revoked one and a disabled or deleted account at once. */
+export async function checkSession(credential: Credential): Promise<CheckedSession | undefined> {
+  const [row] = await runRepeatable<CheckedSessionRow>(sessionOf(credential))
+  return (
+    row && {
+      id: row.id,
+      user: { id: row.user_id, email: row.email, role: row.role },
+      endsAt: new Date(row.ends_at),
+      authenticatedRecently: row.authenticated_recently,
+    }
+  )
 }

@@ -25,6 +25,8 @@ const UNSAFE: [EndpointName, string, object][] = [
   ['logout', 'POST', {}],
   ['reset', 'POST', { email: newAddress() }],
   ['reset', 'PUT', { token: 'x', password: PASSWORD }],
+  ['account', 'PATCH', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }],
+  ['account', 'DELETE', { currentPassword: PASSWORD }],
 ]
 
 function expectStandardHeaders(answer: Answer): void {
@@ -88,6 +90,8 @@ describe('every answer', () => {
       refresh: 'POST',
       logout: 'POST',
       reset: 'POST, PUT',
+      sessions: 'GET, DELETE, HEAD',
+      account: 'GET, PATCH, DELETE, HEAD',
       keys: 'GET, HEAD',
       maintenance: 'GET, HEAD',
     }
@@ -333,6 +337,7 @@ describe('bad input', () => {
 
 test('every handler is exercised here', () => {
   expect(Object.keys(endpoints).toSorted()).toEqual([
+    'account',
     'keys',
     'login',
     'logout',
@@ -340,6 +345,7 @@ test('every handler is exercised here', () => {
     'refresh',
     'register',
     'reset',
+    'sessions',
     'verify',
   ])
 })

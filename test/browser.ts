@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { parseSetCookie } from 'cookie'
+import account from '../api/auth/account.ts'
 import keys from '../api/auth/keys.ts'
 import login from '../api/auth/login.ts'
 import logout from '../api/auth/logout.ts'
@@ -11,10 +12,22 @@ import maintenance from '../api/auth/maintenance.ts'
 import refresh from '../api/auth/refresh.ts'
 import register from '../api/auth/register.ts'
 import reset from '../api/auth/reset.ts'
+import sessions from '../api/auth/sessions.ts'
 import verify from '../api/auth/verify.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
-export const endpoints = { register, verify, login, refresh, logout, reset, keys, maintenance }
+export const endpoints = {
+  register,
+  verify,
+  login,
+  refresh,
+  logout,
+  reset,
+  sessions,
+  account,
+  keys,
+  maintenance,
+}
 export type EndpointName = keyof typeof endpoints
 
 export interface Answer {
@@ -30,13 +43,11 @@ export interface Browser {
   cookies: Map<string, string>
   ip: string
   /** Sends JSON as a page of the app's own origin does. */
-  send(
-    endpoint: EndpointName,
-    method: string,
-    body?: unknown,
-    headers?: Record<string, string>,
-  ): Promise<Answer>
+  send(endpoint: Target, method: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
+
+/** An endpoint, with a query where there is one. */
+type Target = EndpointName | `${EndpointName}?${string}`
 
 export function newBrowser(): Browser {
   const cookies = new Map<string, string>()
@@ -72,8 +83,9 @@ export function newBrowser(): Browser {
 }
 
 /** Sends exactly this, with nothing added. */
-export async function sendRaw(endpoint: EndpointName, init: RequestInit): Promise<Answer> {
-  const response = await endpoints[endpoint].fetch(new Request(`${APP_ORIGIN}/api/auth/${endpoint}`, init))
+export async function sendRaw(target: Target, init: RequestInit): Promise<Answer> {
+  const name = target.split('?', 1)[0] as EndpointName
+  const response = await endpoints[name].fetch(new Request(`${APP_ORIGIN}/api/auth/${target}`, init))
   const text = await response.text()
   return {
     status: response.status,

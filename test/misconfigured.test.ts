@@ -14,7 +14,18 @@ afterAll(() => {
   vi.restoreAllMocks()
 })
 
-test.each(['register', 'verify', 'login', 'refresh', 'logout', 'reset', 'keys', 'maintenance'])(
+test.each([
+  'register',
+  'verify',
+  'login',
+  'refresh',
+  'logout',
+  'reset',
+  'sessions',
+  'account',
+  'keys',
+  'maintenance',
+])(
   '%s answers 503 misconfigured, and its log names the variables and what to do, without values',
   async (name) => {
     written.length = 0

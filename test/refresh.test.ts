@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { openRefreshToken, sealRefreshToken } from '../lib/refresh-token.ts'
 import { newBrowser, type Answer, type Browser } from './browser.ts'
 import { ageSessions, query } from './database.ts'
-import { mailsTo, newestMailTo, signedInPerson, type Person } from './people.ts'
+import { mailsTo, newestMailTo, PASSWORD, signedInPerson, type Person } from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 const WINDOW_SECONDS = 30
@@ -134,7 +134,10 @@ describe('rotation', () => {
   })
 
   test.each([
-    ['revoked', "UPDATE sessions SET revoked_at = now(), revoked_because = 'logout' WHERE id = $1"],
+    [
+      'revoked',
+      "UPDATE sessions SET revoked_at = now() - interval '31 seconds', revoked_because = 'logout' WHERE id = $1",
+    ],
     ['idle for 7 days', 'UPDATE sessions SET expires_at = now() WHERE id = $1'],
     [
       'of a disabled user',
@@ -146,6 +149,15 @@ describe('rotation', () => {
     await query(statement, (await sessionOf(person)).id)
     await expectEnded(await person.browser.send('refresh', 'POST', {}))
     expect(person.browser.cookies.size).toBe(0)
+  })
+
+  test('a refresh that lost a race against a logout or a login clears nothing: the newer cookie is not its own', async () => {
+    const person = await signedInPerson()
+    const token = tokenOf(person.browser)
+    await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+    const late = await refreshWith(token)
+    expect([late.status, late.body.code, late.setCookies]).toEqual([401, 'session-ended', []])
+    expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
   })
 
   test('[ASVS 10.4.8] a turn never carries a session past its absolute end', async () => {
@@ -201,7 +213,11 @@ describe('the answer of a refresh', () => {
     for (const token of ['', 'x', 'A'.repeat(91), 'A'.repeat(10_000), '%00', '"; DROP TABLE sessions']) {
       await expectEnded(await refreshWith(token))
     }
-    await expectEnded(await newBrowser().send('refresh', 'POST', {}))
+    const nobody = await newBrowser().send('refresh', 'POST', {})
+    expect([nobody.status, nobody.body.code, nobody.setCookies]).toEqual([401, 'session-ended', []])
+    const withTheHintAlone = newBrowser()
+    withTheHintAlone.cookies.set('signed-in', '1')
+    await expectEnded(await withTheHintAlone.send('refresh', 'POST', {}))
     expect(gateway.requests).toHaveLength(0)
   })
 

@@ -110,6 +110,34 @@ test('reset: 1 to ask, known or not, and 1 to spend', async () => {
   )
 })
 
+test('sessions: 1 to list, 1 to end; account: 1 to read, 2 to change or delete, right password or wrong', async () => {
+  const person = await signedInPerson()
+  const call = (target: 'sessions' | 'sessions?others=true' | 'account', method: string, body?: object) =>
+    counted(() => person.browser.send(target, method, body))
+  expect(await call('sessions', 'GET')).toEqual({ status: 200, roundTrips: 1, mailMarks: 0 })
+  expect(await call('sessions?others=true', 'DELETE')).toEqual({ status: 204, roundTrips: 1, mailMarks: 0 })
+  expect(await call('account', 'GET')).toEqual({ status: 200, roundTrips: 1, mailMarks: 0 })
+  const [currentPassword, newPassword] = [PASSWORD, OTHER_PASSWORD]
+  expect(
+    await call('account', 'PATCH', { currentPassword: newPassword, newPassword: 'a third good password' }),
+  ).toEqual({ status: 401, roundTrips: 2, mailMarks: 0 })
+  expect(await call('account', 'PATCH', { currentPassword, email: newAddress() })).toEqual({
+    status: 200,
+    roundTrips: 2,
+    mailMarks: 2,
+  })
+  expect(await call('account', 'PATCH', { currentPassword, newPassword })).toEqual({
+    status: 200,
+    roundTrips: 2,
+    mailMarks: 1,
+  })
+  expect(await call('account', 'DELETE', { currentPassword: newPassword })).toEqual({
+    status: 204,
+    roundTrips: 2,
+    mailMarks: 1,
+  })
+})
+
 test('keys: 0', async () => {
   expect(await counted(() => sendRaw('keys', {}))).toEqual({ status: 200, roundTrips: 0, mailMarks: 0 })
 })

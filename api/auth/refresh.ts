@@ -5,6 +5,7 @@ import { readCookie } from '../../lib/cookies.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { readJson } from '../../lib/json.ts'
 import { deliver } from '../../lib/outbox.ts'
+import { problem } from '../../lib/problems.ts'
 import { openRefreshToken } from '../../lib/refresh-token.ts'
 import { sessionEnded, signedIn } from '../../lib/session-answer.ts'
 import { turnSession } from '../../lib/sessions.ts'
@@ -14,7 +15,11 @@ const Nothing = z.strictObject({})
 export default endpoint({
   POST: async (request, client) => {
     await readJson(request, Nothing)
-    const token = openRefreshToken(readCookie(request, 'session'))
+    const cookie = readCookie(request, 'session')
+    // With neither cookie there is nothing to clear, and a login of another tab may be setting both this very moment.
+    if (cookie === undefined && readCookie(request, 'signed-in') === undefined)
+      return problem('session-ended')
+    const token = openRefreshToken(cookie)
     if (token === undefined) return sessionEnded()
 
     const turn = await turnSession(token, client)
@@ -22,6 +27,6 @@ export default endpoint({
 
     const { mail } = turn
     if (mail !== undefined) await afterAnswer(() => deliver(mail))
-    return sessionEnded()
+    return turn.definite ? sessionEnded() : problem('session-ended')
   },
 })

@@ -26,7 +26,7 @@ export default endpoint({
 
   PUT: async (request, client) => {
     const { token: text, password } = await readJson(request, NewPassword)
-    const opened = openMailToken('reset-mail', text)
+    const opened = openMailToken(['reset-mail'], text)
     if (opened.kind === 'invalid') return problem('token-invalid')
     if (opened.kind === 'expired') return problem('token-expired')
     const faults = passwordFaults(password)

@@ -1,7 +1,10 @@
-/** /api/auth/verify: POST mails a new link, PUT spends the mailed token and makes the account. */
+/** /api/auth/verify: POST mails a new link; PUT spends a mailed token, of a registration or a change of address. */
 import * as z from 'zod/mini'
+import { confirmEmailChange, stopEmailChange } from '../../lib/accounts.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
+import type { Client } from '../../lib/client.ts'
 import { endedRegistrationCookie, readCookie } from '../../lib/cookies.ts'
+import { credentialOf } from '../../lib/credentials.ts'
 import { EmailAddress } from '../../lib/email-address.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json, readJson } from '../../lib/json.ts'
@@ -16,6 +19,8 @@ import { withCookies } from '../../lib/session-answer.ts'
 
 const MailWish = z.strictObject({ email: EmailAddress })
 const Proof = z.strictObject({ token: MailTokenText, password: z.optional(Password) })
+
+const PURPOSES = ['registration-mail', 'email-change-mail', 'email-change-stop-mail'] as const
 
 export default endpoint({
   POST: async (request, client) => {
@@ -33,22 +38,56 @@ export default endpoint({
 
   PUT: async (request, client) => {
     const { token: text, password } = await readJson(request, Proof)
-    const opened = openMailToken('registration-mail', text)
+    const opened = openMailToken(PURPOSES, text)
     if (opened.kind === 'invalid') return problem('token-invalid')
     if (opened.kind === 'expired') return problem('token-expired')
     const { id } = opened.token
-
-    // The browser that registered needs nothing more; any other one gives the registration's password.
-    const ownBrowser = openRegistration(readCookie(request, 'registration')) === id
-    let spending = await spendRegistration(id, ownBrowser, client)
-    if (spending.kind === 'unproven') {
-      if (password === undefined) return problem('password-required')
-      if (!(await passwordMatches(password, spending.passwordHash))) return problem('invalid-credentials')
-      spending = await spendRegistration(id, true, client)
+    switch (opened.purpose) {
+      case 'registration-mail':
+        return confirmRegistration(request, id, password, client)
+      case 'email-change-mail':
+        return confirmNewEmail(request, id, password, client)
+      case 'email-change-stop-mail':
+        return (await stopEmailChange(id, client)) ? json({ status: 'stopped' }) : problem('token-spent')
     }
-    if (spending.kind !== 'account-created') return problem('token-spent')
-
-    // A mail proves an address, not a person: whoever pressed the link signs in with the password.
-    return withCookies(json({ status: 'verified' }), [endedRegistrationCookie()])
   },
 })
+
+/** The browser that registered needs nothing more; any other one gives the registration's password. */
+async function confirmRegistration(
+  request: Request,
+  id: string,
+  password: string | undefined,
+  client: Client,
+): Promise<Response> {
+  const ownBrowser = openRegistration(readCookie(request, 'registration')) === id
+  let spending = await spendRegistration(id, ownBrowser, client)
+  if (spending.kind === 'unproven') {
+    if (password === undefined) return problem('password-required')
+    if (!(await passwordMatches(password, spending.passwordHash))) return problem('invalid-credentials')
+    spending = await spendRegistration(id, true, client)
+  }
+  if (spending.kind !== 'account-created') return problem('token-spent')
+  // A mail proves an address, not a person: whoever pressed the link signs in with the password.
+  return withCookies(json({ status: 'verified' }), [endedRegistrationCookie()])
+}
+
+/** A browser that is signed in to the account needs nothing more; any other one gives the account's password. */
+async function confirmNewEmail(
+  request: Request,
+  id: string,
+  password: string | undefined,
+  client: Client,
+): Promise<Response> {
+  const credential = await credentialOf(request)
+  let confirmation = await confirmEmailChange(id, credential, false, client)
+  if (confirmation.kind === 'unproven') {
+    if (password === undefined) return problem('password-required')
+    if (!(await passwordMatches(password, confirmation.passwordHash))) return problem('invalid-credentials')
+    confirmation = await confirmEmailChange(id, undefined, true, client)
+  }
+  if (confirmation.kind !== 'confirmed') return problem('token-spent')
+  const { mail } = confirmation
+  await afterAnswer(() => deliver(mail))
+  return json({ status: 'verified' })
+}

@@ -14,6 +14,7 @@ CREATE TABLE "mail_tokens" (
 	"user_id" uuid NOT NULL,
 	"purpose" text NOT NULL,
 	"new_email" text,
+	"new_email_key" text,
 	"expires_at" timestamp with time zone NOT NULL,
 	"spent_at" timestamp with time zone
 );

@@ -1,0 +1,205 @@
+import { element, elements } from './elements.js'
+
+/** @typedef {import('./api.js').Answer} Answer */
+/** @typedef {Record<string, any>} Fields what a form holds, by field name */
+
+// One request at a time on the whole page: a second press, of whichever button, is no second request.
+let busy = false
+
+/**
+ * Makes a form send a request when it is submitted.
+ * What was typed stays until the request has succeeded. An error goes beside its field, or above the form.
+ * @param {HTMLFormElement} form
+ * @param {(fields: Fields) => Promise<Answer>} send
+ * @param {(body: any, fields: Fields) => void} done told of a success
+ * @param {(answer: Answer, fields: Fields) => boolean} [failed] returns true for a failure it has dealt with
+ */
+export function connect(form, send, done, failed = () => false) {
+  for (const button of revealButtons(form)) {
+    button.addEventListener('click', () => setRevealed(button, button.dataset.revealed !== 'true'))
+  }
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    if (!busy) void submit(event.submitter)
+  })
+
+  /** @param {HTMLElement | null} submitter */
+  async function submit(submitter) {
+    clearErrors(form)
+    // A browser remembers what stands in a visible text field, so no password may be submitted as one.
+    for (const button of revealButtons(form)) setRevealed(button, false)
+    if (!nothingMissing(form)) return
+
+    const fields = Object.fromEntries(new FormData(form, submitter))
+    const pressed = submitter ?? element('button[type="submit"]', HTMLButtonElement, form)
+    const answer = await whileBusy(pressed, () => send(fields))
+    if (answer.ok) {
+      for (const field of elements('input[type="password"]', HTMLInputElement, form)) field.value = ''
+      done(answer.body, fields)
+    } else if (!failed(answer, fields)) {
+      showFailure(form, answer)
+    }
+  }
+}
+
+/**
+ * Shows one of the page's views, hides the others, and takes the reader to its heading.
+ * @param {string} id
+ * @param {{ focus?: boolean }} [options] focus: false leaves the focus alone, for the first view of a page
+ */
+export function showView(id, { focus = true } = {}) {
+  for (const view of elements('[data-view]', HTMLElement)) view.hidden = view.id !== id
+  const heading = element(`#${id} h1`, HTMLElement)
+  document.title = `${heading.textContent} · Latchkey`
+  if (focus) heading.focus()
+}
+
+/**
+ * Puts a message above a form's fields, where a screen reader hears of it.
+ * @param {HTMLFormElement} form
+ * @param {...(string | Node)} paragraphs
+ */
+export function showNotice(form, ...paragraphs) {
+  element('[role="alert"]', HTMLElement, form).replaceChildren(...paragraphs.map(paragraph))
+}
+
+/**
+ * Puts reasons beside a field and takes the reader to it.
+ * @param {HTMLInputElement} field
+ * @param {...string} reasons
+ */
+export function showFieldError(field, ...reasons) {
+  field.setAttribute('aria-invalid', 'true')
+  errorPlace(field).replaceChildren(...reasons.map(paragraph))
+  field.focus()
+}
+
+/**
+ * Says what went wrong, then what to do about it.
+ * @param {Answer} answer
+ * @returns {string[]} one paragraph each
+ */
+export function explain({ status, timedOut, problem, retryAfterSeconds, requestId }) {
+  if (timedOut) return ['The answer did not come in time. Try again.']
+  if (status === 0) return ['You seem to be offline; nothing was changed. Try again.']
+
+  const title = problem?.title ?? 'Something went wrong'
+  const detail = problem?.detail ?? 'The answer was not one this page understands. Try again in a moment.'
+  const paragraphs = [title, detail]
+  if (retryAfterSeconds !== null) {
+    // The details speak to programs of the header; people are told the time itself.
+    const others = detail.split(/(?<=\.) /).filter((sentence) => !sentence.includes('Retry-After'))
+    paragraphs[1] = [...others, `Try again in ${inWords(retryAfterSeconds)}.`].join(' ')
+  }
+  if ((problem === null || status >= 500) && requestId) paragraphs.push(`Request id: ${requestId}`)
+  return paragraphs
+}
+
+/**
+ * A length of time in words: `30 seconds`, `2 minutes`, `3 hours`, `29 days`.
+ * @param {number} seconds
+ */
+export function inWords(seconds) {
+  if (seconds < 90) return count(Math.ceil(seconds), 'second')
+  if (seconds < 90 * 60) return count(Math.ceil(seconds / 60), 'minute')
+  if (seconds < 36 * 3600) return count(Math.ceil(seconds / 3600), 'hour')
+  return count(Math.round(seconds / 86_400), 'day')
+}
+
+/**
+ * @param {number} n
+ * @param {string} unit
+ */
+function count(n, unit) {
+  return new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long' }).format(n)
+}
+
+/**
+ * Errors whose JSON Pointer names a field of the form go beside it, the rest into the notice.
+ * @param {HTMLFormElement} form
+ * @param {Answer} answer
+ */
+function showFailure(form, answer) {
+  const errors = answer.problem?.errors ?? []
+  const fields = elements('input', HTMLInputElement, form)
+  const reasonsFor = (/** @type {HTMLInputElement} */ field) =>
+    errors.filter(({ pointer }) => pointer === `#/${field.name}`).map(({ detail }) => detail)
+  const elsewhere = errors.filter(({ pointer }) => !fields.some(({ name }) => pointer === `#/${name}`))
+
+  if (errors.length === elsewhere.length || elsewhere.length > 0) {
+    showNotice(form, ...explain(answer), ...elsewhere.map(({ detail }) => detail))
+  }
+  // From last to first, so that the focus ends on the first.
+  for (const field of fields.toReversed()) {
+    const reasons = reasonsFor(field)
+    if (reasons.length > 0) showFieldError(field, ...reasons)
+  }
+}
+
+/**
+ * Whether every field that must be filled is. Everything but emptiness is the server's to judge.
+ * @param {HTMLFormElement} form
+ */
+function nothingMissing(form) {
+  const fields = elements('input[required]:enabled', HTMLInputElement, form)
+  const empty = fields.filter(({ value }) => value === '')
+  for (const field of empty.toReversed())
+    showFieldError(field, `${field.labels?.[0]?.textContent} is missing.`)
+  return empty.length === 0
+}
+
+/** @param {HTMLFormElement} form */
+function clearErrors(form) {
+  showNotice(form)
+  for (const field of elements('[aria-invalid]', HTMLInputElement, form)) {
+    field.removeAttribute('aria-invalid')
+    errorPlace(field).replaceChildren()
+  }
+}
+
+/** @param {HTMLInputElement} field */
+function errorPlace(field) {
+  return element(`#${field.id}-error`, HTMLElement)
+}
+
+/**
+ * @param {HTMLElement} pressed
+ * @param {() => Promise<Answer>} request
+ */
+async function whileBusy(pressed, request) {
+  const submits = elements('button[type="submit"]', HTMLButtonElement)
+  busy = true
+  pressed.setAttribute('aria-busy', 'true')
+  for (const button of submits) button.disabled = true
+  try {
+    return await request()
+  } finally {
+    busy = false
+    pressed.removeAttribute('aria-busy')
+    for (const button of submits) button.disabled = false
+    // A button that is disabled loses the focus.
+    if (document.activeElement === document.body) pressed.focus()
+  }
+}
+
+/** @param {HTMLFormElement} form */
+function revealButtons(form) {
+  return elements('button[aria-controls]', HTMLButtonElement, form)
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {boolean} revealed
+ */
+function setRevealed(button, revealed) {
+  element(`#${button.getAttribute('aria-controls')}`, HTMLInputElement).type = revealed ? 'text' : 'password'
+  button.dataset.revealed = String(revealed)
+  element('.word', HTMLElement, button).textContent = revealed ? 'Hide' : 'Show'
+}
+
+/** @param {string | Node} content */
+function paragraph(content) {
+  const made = document.createElement('p')
+  made.append(content)
+  return made
+}

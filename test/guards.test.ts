@@ -1,0 +1,118 @@
+import { expect, describe, test } from 'vitest'
+import { requireSession, requireUser } from '../lib/guards.ts'
+import { newBrowser, type Browser } from './browser.ts'
+import { ageSessions, query } from './database.ts'
+import { signedInPerson } from './people.ts'
+import { APP_ORIGIN } from './setup-environment.ts'
+import { gateway } from './setup-stack.ts'
+
+/** A function of the app, as the guards' documentation shows it. */
+const hello = {
+  async fetch(request: Request): Promise<Response> {
+    const guard = await requireSession(request)
+    if (guard.kind === 'refused') return guard.response
+    return Response.json({ hello: guard.user.email })
+  },
+}
+
+function appRequest(browser: Browser | undefined, init: RequestInit = {}): Request {
+  const headers = new Headers(init.headers)
+  if (browser)
+    headers.set('cookie', [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; '))
+  return new Request(`${APP_ORIGIN}/api/hello`, { ...init, headers })
+}
+
+const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+
+describe('requireSession', () => {
+  test('it lets in by cookie or bearer, in one round trip', async () => {
+    const person = await signedInPerson()
+    const { body } = await person.browser.send('refresh', 'POST', {})
+    gateway.requests.length = 0
+    const byCookie = await hello.fetch(appRequest(person.browser))
+    const byBearer = await hello.fetch(appRequest(undefined, bearer(body.accessToken)))
+    expect([await byCookie.json(), await byBearer.json()]).toEqual([
+      { hello: person.email },
+      { hello: person.email },
+    ])
+    expect(gateway.requests).toHaveLength(2)
+  })
+
+  test('nobody, garbage and a bad bearer beside a good cookie are refused', async () => {
+    const person = await signedInPerson()
+    const requests = [
+      appRequest(undefined),
+      appRequest(undefined, bearer('x')),
+      appRequest(person.browser, bearer('x.y.z')),
+      appRequest(person.browser, { headers: { authorization: 'Basic eDp5' } }),
+    ]
+    for (const request of requests) {
+      const response = await hello.fetch(request)
+      expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    }
+  })
+
+  test('[ASVS 7.4.2] it sees a revoked session and a disabled or deleted account at once, by cookie and by bearer', async () => {
+    for (const statement of [
+      'UPDATE sessions SET revoked_at = now() WHERE user_id = $1',
+      'UPDATE users SET disabled_at = now() WHERE id = $1',
+      'DELETE FROM users WHERE id = $1',
+    ]) {
+      const person = await signedInPerson()
+      const { body } = await person.browser.send('refresh', 'POST', {})
+      await query(statement, body.user.id)
+      expect((await hello.fetch(appRequest(person.browser))).status).toBe(401)
+      expect((await hello.fetch(appRequest(undefined, bearer(body.accessToken)))).status).toBe(401)
+    }
+  })
+
+  test('it accepts the token before within the window, and an older one it refuses without calling it theft', async () => {
+    const person = await signedInPerson()
+    const before = newBrowser()
+    before.cookies.set('__Host-session', person.browser.cookies.get('__Host-session') ?? '')
+    await ageSessions(person.email, 60)
+    await person.browser.send('refresh', 'POST', {})
+    expect((await hello.fetch(appRequest(before))).status).toBe(200)
+    await ageSessions(person.email, 60)
+    expect((await hello.fetch(appRequest(before))).status).toBe(401)
+    expect((await hello.fetch(appRequest(person.browser))).status).toBe(200)
+  })
+
+  test('on an unsafe method it applies the origin check', async () => {
+    const person = await signedInPerson()
+    const post = (headers: Record<string, string>) =>
+      hello.fetch(appRequest(person.browser, { method: 'POST', headers }))
+    expect((await post({ origin: 'https://evil.example' })).status).toBe(403)
+    expect((await post({ 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    expect((await post({ origin: APP_ORIGIN, 'sec-fetch-site': 'same-origin' })).status).toBe(200)
+    expect(
+      (await hello.fetch(appRequest(person.browser, { headers: { 'sec-fetch-site': 'cross-site' } }))).status,
+    ).toBe(200)
+  })
+
+  test('with the database away it refuses with 503', async () => {
+    const person = await signedInPerson()
+    gateway.fault = () => ({ kind: 'refuse' })
+    const response = await hello.fetch(appRequest(person.browser))
+    gateway.fault = undefined
+    expect([response.status, response.headers.has('retry-after')]).toEqual([503, true])
+  })
+})
+
+describe('requireUser', () => {
+  test('it lets in by bearer alone, without a round trip', async () => {
+    const person = await signedInPerson()
+    const { body } = await person.browser.send('refresh', 'POST', {})
+    gateway.requests.length = 0
+    expect(await requireUser(appRequest(undefined, bearer(body.accessToken)))).toEqual({
+      kind: 'signed-in',
+      user: { id: body.user.id, role: 'user' },
+      session: { id: body.session.id },
+    })
+    expect((await requireUser(appRequest(person.browser))).kind).toBe('refused')
+    expect((await requireUser(new Request(`${APP_ORIGIN}/?access_token=${body.accessToken}`))).kind).toBe(
+      'refused',
+    )
+    expect(gateway.requests).toHaveLength(0)
+  })
+})

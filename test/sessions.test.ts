@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest'
+import { newBrowser, sendRaw, type Browser } from './browser.ts'
+import { ageSessions, query } from './database.ts'
+import { PASSWORD, signedInPerson, type Person } from './people.ts'
+import { gateway } from './setup-stack.ts'
+
+const IPHONE =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1'
+
+async function phoneOf(person: Person): Promise<Browser> {
+  const browser = newBrowser()
+  const answer = await browser.send(
+    'login',
+    'POST',
+    { email: person.email, password: PASSWORD },
+    { 'user-agent': IPHONE, 'x-real-ip': '2001:db8:aa:bb::1' },
+  )
+  expect(answer.status).toBe(200)
+  return browser
+}
+
+const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
+
+describe('the list of devices', () => {
+  test('[ASVS 7.5.2] [ASVS 14.2.6] it shows each live session in words, coarsely, with the current one marked', async () => {
+    const person = await signedInPerson()
+    const phone = await phoneOf(person)
+    const { status, body } = await phone.send('sessions', 'GET')
+    expect(status).toBe(200)
+    const iso = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+    expect(body.sessions).toEqual([
+      {
+        id: body.current,
+        createdAt: iso,
+        lastUsedAt: iso,
+        endsAt: iso,
+        client: 'Safari on iPhone',
+        ip: '2001:db8:aa::',
+      },
+      {
+        id: expect.any(String),
+        createdAt: iso,
+        lastUsedAt: iso,
+        endsAt: iso,
+        client: 'Firefox on Linux',
+        ip: expect.stringMatching(/^10\.\d+\.\d+\.x$/),
+      },
+    ])
+  })
+
+  test('ended and expired ones are not in it', async () => {
+    const person = await signedInPerson()
+    const [ended, expired] = [await phoneOf(person), await phoneOf(person)]
+    await ended.send('logout', 'POST', {})
+    const { body } = await expired.send('sessions', 'GET')
+    await query('UPDATE sessions SET expires_at = now() WHERE id = $1', body.current)
+    const list = await person.browser.send('sessions', 'GET')
+    expect(list.body.sessions.map(({ id }: { id: string }) => id)).toEqual([list.body.current])
+  })
+
+  test('a bearer access token is as good as the cookie', async () => {
+    const person = await signedInPerson()
+    const { body } = await person.browser.send('refresh', 'POST', {})
+    const headers = { authorization: `Bearer ${body.accessToken}` }
+    const list = await sendRaw('sessions', { headers })
+    expect(list.body.current).toBe(body.session.id)
+  })
+})
+
+describe('ending devices', () => {
+  test('one by its id, and only that one', async () => {
+    const person = await signedInPerson()
+    const [lost, kept] = [await phoneOf(person), await phoneOf(person)]
+    const { body } = await lost.send('sessions', 'GET')
+    const answer = await person.browser.send(`sessions?id=${body.current}`, 'DELETE')
+    expect([answer.status, answer.body, answer.setCookies]).toEqual([204, undefined, []])
+    expect(await isSignedIn(lost)).toBe(false)
+    expect(await isSignedIn(kept)).toBe(true)
+    expect(await isSignedIn(person.browser)).toBe(true)
+  })
+
+  test('all others, and not the one that asks', async () => {
+    const person = await signedInPerson()
+    const others = [await phoneOf(person), await phoneOf(person)]
+    expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
+    expect(await Promise.all(others.map(isSignedIn))).toEqual([false, false])
+    expect(await isSignedIn(person.browser)).toBe(true)
+    expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
+  })
+
+  test('the current one: its cookies go, too', async () => {
+    const person = await signedInPerson()
+    const { body } = await person.browser.send('sessions', 'GET')
+    const answer = await person.browser.send(`sessions?id=${body.current}`, 'DELETE')
+    expect(answer.status).toBe(204)
+    expect(person.browser.cookies.size).toBe(0)
+  })
+
+  test('[ASVS 8.2.2] a foreign id is 404 as an unknown one is, and the session lives on', async () => {
+    const [person, stranger] = [await signedInPerson(), await signedInPerson()]
+    const { body } = await stranger.browser.send('sessions', 'GET')
+    const foreign = await person.browser.send(`sessions?id=${body.current}`, 'DELETE')
+    const unknown = await person.browser.send('sessions?id=01890000-0000-7000-8000-000000000000', 'DELETE')
+    expect([foreign.status, foreign.body]).toEqual([404, unknown.body])
+    expect(await isSignedIn(stranger.browser)).toBe(true)
+  })
+
+  test('[ASVS 7.5.3] it needs a password given within 5 minutes, however fresh the tokens are', async () => {
+    const person = await signedInPerson()
+    const phone = await phoneOf(person)
+    await ageSessions(person.email, 301)
+    const { body } = await person.browser.send('refresh', 'POST', {})
+    for (const target of ['sessions?others=true', `sessions?id=${body.session.id}`] as const) {
+      const answer = await person.browser.send(target, 'DELETE', undefined, {
+        authorization: `Bearer ${body.accessToken}`,
+      })
+      expect([answer.status, answer.body.code]).toEqual([403, 'reauthentication-required'])
+    }
+    expect(await isSignedIn(phone)).toBe(true)
+    await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+    expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
+    expect(await isSignedIn(phone)).toBe(false)
+  })
+
+  test.each([
+    'sessions',
+    'sessions?id=1',
+    'sessions?id=',
+    'sessions?others=false',
+    'sessions?others=true&id=01890000-0000-7000-8000-000000000000',
+    'sessions?others=true&others=true',
+    'sessions?x=1&others=true',
+    'sessions?__proto__=1',
+  ] as const)('DELETE %s is refused with the way to say it', async (target) => {
+    const person = await signedInPerson()
+    gateway.requests.length = 0
+    const answer = await person.browser.send(target, 'DELETE')
+    expect([answer.status, answer.body.code]).toEqual([422, 'validation-failed'])
+    expect(gateway.requests).toHaveLength(0)
+  })
+})
+
+test('[ASVS 8.2.1] without a live session each of them is 401, and no cookie is touched', async () => {
+  const person = await signedInPerson()
+  const token = person.browser.cookies.get('__Host-session') ?? ''
+  await person.browser.send('logout', 'POST', {})
+  const ended = newBrowser()
+  ended.cookies.set('__Host-session', token)
+  for (const browser of [newBrowser(), ended]) {
+    for (const [target, method] of [
+      ['sessions', 'GET'],
+      ['sessions?others=true', 'DELETE'],
+      ['account', 'GET'],
+    ] as const) {
+      const answer = await browser.send(target, method)
+      expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    }
+  }
+})
