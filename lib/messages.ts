@@ -39,7 +39,7 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
   'confirm-registration': (token) => ({
     subject: `Confirm your address for ${product()}`,
     paragraphs: [`Press the button to finish your ${product()} account. The link works once, for 8 hours.`],
-    action: { label: 'Confirm my address', url: link('/auth/verify#token', 'registration-mail', token) },
+    action: { label: 'Confirm my address', url: link('/auth/verify', 'registration-mail', token) },
     ifNotYou: `If you did not ask for an account, do nothing: without this link there will be none.`,
   }),
   'already-registered': () => ({
@@ -55,7 +55,7 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
     paragraphs: [
       'Press the button to choose a new password. The link works once, for 30 minutes. Then every device that is signed in will be signed out.',
     ],
-    action: { label: 'Choose a new password', url: link('/auth/reset#token', 'reset-mail', token) },
+    action: { label: 'Choose a new password', url: link('/auth/reset', 'reset-mail', token) },
     ifNotYou: 'If you did not ask for this, do nothing: your password stays as it is.',
   }),
   'password-reset': () => ({
@@ -96,7 +96,7 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
     paragraphs: [
       `Press the button to use this address for your ${product()} account from now on. The link works once, for 8 hours. Until then nothing changes.`,
     ],
-    action: { label: 'Use this address', url: link('/auth/verify#token', 'email-change-mail', token) },
+    action: { label: 'Use this address', url: link('/auth/verify', 'email-change-mail', token) },
     ifNotYou: 'If you did not ask for this, do nothing: somebody may have mistyped their own address.',
   }),
   'email-change-requested': (token) => ({
@@ -104,7 +104,7 @@ const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
     paragraphs: [
       'Somebody who is signed in and knows your password asked to use another address for your account. Nothing changes before that address is confirmed.',
     ],
-    action: { label: 'Stop this change', url: link('/auth/verify#stop', 'email-change-stop-mail', token) },
+    action: { label: 'Stop this change', url: link('/auth/stop', 'email-change-stop-mail', token) },
     ifNotYou:
       'If it was you, do nothing. If it was not, stop it, then ask for a new password on the sign-in page: that signs everybody out.',
   }),
@@ -125,9 +125,9 @@ function product(): string {
 }
 
 /** The token stands in the fragment, which no server is sent and no Referer carries. */
-function link(place: string, purpose: MailTokenPurpose, token: MailToken | null): string {
+function link(path: string, purpose: MailTokenPurpose, token: MailToken | null): string {
   if (token === null) throw new Error('this mail needs a token')
-  return `${environment().origin}${place}=${sealMailToken(purpose, token)}`
+  return `${environment().origin}${path}#token=${sealMailToken(purpose, token)}`
 }
 
 function asText({ paragraphs, action, ifNotYou }: Draft): string {

@@ -46,14 +46,20 @@ export function followLink(name, begin) {
   )
   showInboxLinks()
 
-  const open = (/** @type {boolean} */ focus) => {
-    const token = takeToken()
+  onLink((token, focus) => {
     if (!token) return showBroken('token-missing', focus)
     begin(token)
     showView('ready', { focus })
-  }
-  addEventListener('hashchange', () => open(true))
-  open(false)
+  })
+}
+
+/**
+ * Takes the token of the link that opened the page, and of each one opened in this tab later. `focus` is false for the first.
+ * @param {(token: string | null, focus: boolean) => void} open
+ */
+export function onLink(open) {
+  addEventListener('hashchange', () => open(takeToken(), true))
+  open(takeToken(), false)
 }
 
 /**

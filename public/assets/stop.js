@@ -1,0 +1,25 @@
+import { call } from './api.js'
+import { element } from './elements.js'
+import { connect, showView } from './forms.js'
+import { onLink } from './link.js'
+
+let token = ''
+
+connect(
+  element('#stop-form', HTMLFormElement),
+  () => call('PUT', 'verify', { token }),
+  () => {
+    token = ''
+    showView('stopped')
+  },
+  ({ problem }) => {
+    if (!problem?.code.startsWith('token-')) return false
+    showView('broken')
+    return true
+  },
+)
+
+onLink((fresh, focus) => {
+  token = fresh ?? ''
+  showView(token ? 'ready' : 'broken', { focus })
+})
