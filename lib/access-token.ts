@@ -34,6 +34,8 @@ export async function signAccessToken(claims: AccessTokenClaims): Promise<Signed
   return { accessToken, expiresAt: new Date(expiresAtSeconds * 1000).toISOString() }
 }
 
+let verificationKeys: ReturnType<typeof createLocalJWKSet> | undefined
+
 /**
  * The claims of a token that this deployment signed and that has not expired; undefined for anything else.
  * Algorithm, type, issuer and audience are fixed here and never taken from the token (RFC 8725, section 3).
@@ -41,7 +43,8 @@ export async function signAccessToken(claims: AccessTokenClaims): Promise<Signed
 export async function verifyAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
   const { origin } = environment()
   try {
-    const { payload } = await jwtVerify(token, createLocalJWKSet(await publicKeys()), {
+    verificationKeys ??= createLocalJWKSet(await publicKeys())
+    const { payload } = await jwtVerify(token, verificationKeys, {
       algorithms: ['ES256'],
       typ: 'at+jwt',
       issuer: origin,

@@ -11,6 +11,7 @@ import { insertEvent } from './events.ts'
 import { MAX_CONSECUTIVE_FAILURES, type LoginSubject } from './logins.ts'
 import { EMAIL_CHANGE_LINK_LIFETIME_SECONDS, expiryIn } from './mail-token.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
+import { lockAccountOf } from './resets.ts'
 import { bucketOf, bucketOfRow, limits, take, waitSeconds } from './rate-limits.ts'
 import {
   endSessions,
@@ -181,7 +182,11 @@ export type EmailConfirmation =
   /** Not spent: the one who presents it must still prove to be the account's owner. */
   | { kind: 'unproven'; passwordHash: string }
 
-type EmailConfirmationRow = { password_hash: string; mail: OwedMailRow | null }
+interface EmailConfirmationRow {
+  password_hash: string
+  proven: boolean
+  mail: OwedMailRow | null
+}
 
 /**
  * Spends an email change's token, when `credential` is a live session of the same account or `proven`. A reset link that went to
@@ -218,11 +223,13 @@ export async function confirmEmailChange(
     event AS (${insertEvent('email-changed', client, { userId: sql`id` }, sql`FROM account`)}),
     mail AS (${insertMail('email-changed', { recipient: sql`token.old_email` }, sql`FROM account, token`)})
     SELECT password_hash, (SELECT to_jsonb(mail) FROM mail) AS mail, proven FROM token`
-  const [row] = await run<EmailConfirmationRow & { proven: boolean }>(statement).catch((error: unknown) => {
-    // Somebody registered that address between our look and our write: nothing was written.
-    if (isUniqueViolation(error)) return []
-    throw error
-  })
+  const [row] = await runTogether<EmailConfirmationRow>(lockAccountOf(tokenId), statement).catch(
+    (error: unknown) => {
+      // Somebody registered that address between our look and our write: nothing was written.
+      if (isUniqueViolation(error)) return []
+      throw error
+    },
+  )
   if (row === undefined) return { kind: 'spent' }
   if (row.mail !== null) return { kind: 'confirmed', mail: owedMail(row.mail) }
   return row.proven ? { kind: 'spent' } : { kind: 'unproven', passwordHash: row.password_hash }

@@ -32,6 +32,8 @@ const FIRST_BACKOFF_SECONDS = 60
 const LONGEST_BACKOFF_SECONDS = 3 * 60 * 60
 const GIVE_UP_AFTER_SECONDS = 24 * 60 * 60
 const BATCH_SIZE = 20
+/** Well within the time a function may take: what is left is due again the next time. */
+const MAINTENANCE_TIME_MS = 40_000
 
 const OWED_COLUMNS = sql.raw('id, kind, recipient, token_id, token_expires_at')
 
@@ -104,6 +106,7 @@ export interface WaitingMailReport {
 /** Delivers the mails that are due. Two of these may run at once: a row goes to one of them only. */
 export async function deliverWaitingMail(): Promise<WaitingMailReport> {
   const report: WaitingMailReport = { sent: 0, waiting: 0, givenUp: 0 }
+  const deadline = Date.now() + MAINTENANCE_TIME_MS
   for (;;) {
     // Claiming moves the next try ahead, so a claim that dies with its function comes back by itself.
     const rows = await run<OwedMailRow>(sql`
@@ -113,6 +116,7 @@ export async function deliverWaitingMail(): Promise<WaitingMailReport> {
         ORDER BY next_attempt_at LIMIT ${BATCH_SIZE} FOR UPDATE SKIP LOCKED)
       RETURNING ${OWED_COLUMNS}`)
     for (const row of rows) {
+      if (Date.now() > deadline) return report
       const outcome = await deliver(owedMail(row))
       if (outcome === 'sent') report.sent += 1
       else if (outcome === 'waiting') report.waiting += 1

@@ -1,5 +1,5 @@
 /** Resets: a mailed link that sets a new password and ends every session. */
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
 import type { Client } from './client.ts'
 import { run, runTogether } from './database.ts'
@@ -21,6 +21,7 @@ export async function requestReset(email: string, client: Client): Promise<MailR
     account AS (
       SELECT id, email FROM users
       WHERE email_key = ${key} AND disabled_at IS NULL AND EXISTS (SELECT FROM address)
+      FOR KEY SHARE
     ),
     token AS (
       INSERT INTO mail_tokens (id, user_id, purpose, expires_at)
@@ -41,12 +42,18 @@ export async function requestReset(email: string, client: Client): Promise<MailR
 
 export type Reset = { kind: 'done'; mail: OwedMail } | { kind: 'spent' }
 
+/** Locks the account that a mail token is for. Accounts are always locked before their tokens and sessions. */
+export function lockAccountOf(tokenId: string): SQL {
+  return sql`SELECT FROM users WHERE id = (SELECT user_id FROM mail_tokens WHERE id = ${tokenId}::uuid) FOR NO KEY UPDATE`
+}
+
 /**
- * Spends the token, sets the password, unlocks it and ends every session, all or nothing. Two statements in one
- * transaction: the second one begins once the account's row is locked, so it sees each session that a racing login opened.
+ * Spends the token, sets the password, unlocks it and ends every session, all or nothing. Each statement of the
+ * transaction begins once the account's row is locked, so the last one sees every session that a racing login opened.
  */
 export async function resetPassword(tokenId: string, passwordHash: string, client: Client): Promise<Reset> {
   const [row] = await runTogether<OwedMailRow>(
+    lockAccountOf(tokenId),
     sql`WITH token AS (
       UPDATE mail_tokens SET spent_at = now()
       WHERE id = ${tokenId}::uuid AND purpose = 'reset' AND spent_at IS NULL AND expires_at > now()
