@@ -48,6 +48,8 @@ export const registrations = pgTable(
     createdAt: at('created_at').notNull().defaultNow(),
     /** When its newest link expires; a new link moves it. */
     expiresAt: at('expires_at').notNull(),
+    /** Tries at the code of its newest mail. */
+    codeAttempts: integer('code_attempts').notNull().default(0),
     spentAt: at('spent_at'),
   },
   (table) => [
@@ -100,6 +102,7 @@ export const mailTokens = pgTable(
     newEmail: text('new_email'),
     newEmailKey: text('new_email_key'),
     expiresAt: at('expires_at').notNull(),
+    codeAttempts: integer('code_attempts').notNull().default(0),
     spentAt: at('spent_at'),
   },
   (table) => [

@@ -5,7 +5,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
 import type { Client } from './client.ts'
-import { isUniqueViolation, run, runTogether } from './database.ts'
+import { instant, isUniqueViolation, run, runTogether } from './database.ts'
 import { emailKey } from './email-address.ts'
 import { insertEvent } from './events.ts'
 import { MAX_CONSECUTIVE_FAILURES, type LoginSubject } from './logins.ts'
@@ -153,7 +153,7 @@ export async function requestEmailChange(
     other_owner AS (SELECT email FROM users WHERE email_key = ${newKey} AND id <> (SELECT id FROM account)),
     token AS (
       INSERT INTO mail_tokens (id, user_id, purpose, new_email, new_email_key, expires_at)
-      SELECT ${newId()}::uuid, id, 'email-change', ${newEmail}, ${newKey}, ${expiresAt.toISOString()}::timestamptz FROM account
+      SELECT ${newId()}::uuid, id, 'email-change', ${newEmail}, ${newKey}, ${instant(expiresAt)} FROM account
       ON CONFLICT (user_id, purpose) DO UPDATE SET id = excluded.id, new_email = excluded.new_email,
         new_email_key = excluded.new_email_key, expires_at = excluded.expires_at, spent_at = NULL
       RETURNING id
@@ -161,13 +161,13 @@ export async function requestEmailChange(
     event AS (${insertEvent('email-change-requested', client, { userId: sql`id` }, sql`FROM account`)}),
     mail_to_new AS (${insertMail(
       'confirm-email-change',
-      { recipient: sql`${newEmail}::text`, tokenId: sql`token.id`, tokenExpiresAt: expiresAt },
+      { recipient: sql`${newEmail}::text`, tokenId: sql`token.id`, tokenExpiresAt: instant(expiresAt) },
       sql`FROM token, taken WHERE NOT EXISTS (SELECT FROM other_owner)`,
     )}),
     mail_to_other AS (${insertMail('already-registered', { recipient: sql`email` }, sql`FROM other_owner, taken`)}),
     mail_to_old AS (${insertMail(
       'email-change-requested',
-      { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: expiresAt },
+      { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: instant(expiresAt) },
       sql`FROM account, token`,
     )})
     SELECT * FROM mail_to_new UNION ALL SELECT * FROM mail_to_other UNION ALL SELECT * FROM mail_to_old`,

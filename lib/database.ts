@@ -4,7 +4,7 @@
  */
 import { neon, neonConfig, NeonDbError } from '@neondatabase/serverless'
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { environment } from './env.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -25,6 +25,11 @@ function database(): NeonHttpDatabase {
     connected = drizzle(neon(databaseUrl))
   }
   return connected
+}
+
+/** A moment as a parameter. */
+export function instant(moment: Date): SQL {
+  return sql`${moment.toISOString()}::timestamptz`
 }
 
 /** An interface as the record of columns that drizzle asks for. */

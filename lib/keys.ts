@@ -20,6 +20,7 @@ export type SealPurpose =
   | 'reset-mail'
   | 'email-change-mail'
   | 'email-change-stop-mail'
+  | 'mail-code'
   | 'registration-cookie'
   | 'rate-limit'
 
@@ -69,9 +70,14 @@ export function unseal(purpose: SealPurpose, text: string, payloadBytes: number)
 
 /** HMAC-SHA-256 under the first secret, 32 bytes. */
 export function keyedHash(purpose: SealPurpose, payload: Uint8Array): Buffer {
-  const [current] = sealKeysFor(purpose)
+  const [current] = keyedHashes(purpose, payload)
   if (current === undefined) throw new Error('no secret to derive a key from')
-  return mac(current, payload)
+  return current
+}
+
+/** The same under every secret, the first one's first. */
+export function keyedHashes(purpose: SealPurpose, payload: Uint8Array): Buffer[] {
+  return sealKeysFor(purpose).map((key) => mac(key, payload))
 }
 
 let derivedSigningKeys: Promise<SigningKey[]> | undefined

@@ -41,14 +41,14 @@ export interface MailColumns {
   recipient: SQL
   /** What the mail's link is sealed over: the row the token stands for and when it expires. */
   tokenId?: SQL
-  tokenExpiresAt?: Date
+  tokenExpiresAt?: SQL
 }
 
 /** `INSERT INTO outbox … SELECT … {from} RETURNING …`: one mail for each row that `from` (a `FROM` clause) yields. */
 export function insertMail(kind: MailKind, columns: MailColumns, from: SQL): SQL {
-  const { recipient, tokenId = sql`NULL`, tokenExpiresAt } = columns
+  const { recipient, tokenId = sql`NULL`, tokenExpiresAt = sql`NULL` } = columns
   return sql`INSERT INTO outbox (id, kind, recipient, token_id, token_expires_at, next_attempt_at)
-    SELECT ${newId()}::uuid, ${kind}, ${recipient}, ${tokenId}::uuid, ${tokenExpiresAt?.toISOString() ?? null}::timestamptz,
+    SELECT ${newId()}::uuid, ${kind}, ${recipient}, ${tokenId}::uuid, ${tokenExpiresAt}::timestamptz,
       now() + make_interval(secs => ${FIRST_TRY_SECONDS}) ${from}
     RETURNING ${OWED_COLUMNS}`
 }

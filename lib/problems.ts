@@ -22,6 +22,12 @@ export const problems = {
     title: 'The link is not valid',
     detail: 'The link is incomplete or was not made here. Open it again from the mail, or ask for a new one.',
   },
+  'code-invalid': {
+    status: 400,
+    title: 'The code is not valid',
+    detail:
+      'It is wrong or too old, or it was tried too often. Look at the newest mail, or ask for a new one.',
+  },
   'invalid-credentials': {
     status: 401,
     title: 'Wrong email or password',

@@ -20,6 +20,8 @@ export const limits = {
   loginByAddress: { name: 'login-address', quota: 20, windowSeconds: 900 },
   mailBySource: { name: 'mail-source', quota: 30, windowSeconds: 3600 },
   mailByAddress: { name: 'mail-address', quota: 5, windowSeconds: 3600 },
+  codeBySource: { name: 'code-source', quota: 30, windowSeconds: 3600 },
+  codeByAddress: { name: 'code-address', quota: 10, windowSeconds: 24 * 60 * 60 },
   passwordCheckByAccount: { name: 'password-check-account', quota: 10, windowSeconds: 900 },
 } as const satisfies Record<string, Limit>
 

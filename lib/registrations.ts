@@ -6,9 +6,10 @@
 import { sql } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
 import type { Client } from './client.ts'
-import { run } from './database.ts'
+import { instant, run } from './database.ts'
 import { emailKey } from './email-address.ts'
 import { insertEvent } from './events.ts'
+import { isMailCode, MAX_CODE_ATTEMPTS } from './mail-code.ts'
 import { expiryIn, REGISTRATION_LINK_LIFETIME_SECONDS } from './mail-token.ts'
 import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
@@ -48,14 +49,14 @@ export async function register(registration: Registration, client: Client): Prom
     WITH owner AS (SELECT id, email FROM users WHERE email_key = ${key}),
     registration AS (
       INSERT INTO registrations (id, email, email_key, password_hash, expires_at)
-      SELECT ${id}::uuid, ${email}, ${key}, ${passwordHash}, ${expiresAt.toISOString()}::timestamptz
+      SELECT ${id}::uuid, ${email}, ${key}, ${passwordHash}, ${instant(expiresAt)}
       WHERE NOT EXISTS (SELECT FROM owner)
       RETURNING id, email
     ),
     event AS (${insertEvent('registration-requested', client, { userId: sql`(SELECT id FROM owner)` }, sql``)}),
     mail_to_new AS (${insertMail(
       'confirm-registration',
-      { recipient: sql`email`, tokenId: sql`id`, tokenExpiresAt: expiresAt },
+      { recipient: sql`email`, tokenId: sql`id`, tokenExpiresAt: instant(expiresAt) },
       sql`FROM registration`,
     )}),
     mail_to_owner AS (${insertMail('already-registered', { recipient: sql`email` }, sql`FROM owner`)})
@@ -76,22 +77,70 @@ export async function requestRegistrationMail(
     WITH ${taken},
     owner AS (SELECT id, email FROM users WHERE email_key = ${key} AND EXISTS (SELECT FROM address)),
     registration AS (
-      UPDATE registrations SET expires_at = ${expiresAt.toISOString()}::timestamptz
+      UPDATE registrations
+      -- A new mail has a new code, even within the second of the one before.
+      SET expires_at = greatest(${instant(expiresAt)}, expires_at + interval '1 second'), code_attempts = 0
       WHERE EXISTS (SELECT FROM address) AND NOT EXISTS (SELECT FROM owner) AND id = (
         SELECT id FROM registrations WHERE email_key = ${key} AND spent_at IS NULL
         ORDER BY id = ${ownRegistrationId ?? null}::uuid DESC NULLS LAST, created_at DESC LIMIT 1)
-      RETURNING id, email
+      RETURNING id, email, expires_at
     ),
     event AS (${insertEvent('registration-mail-requested', client, { userId: sql`(SELECT id FROM owner)` }, sql`FROM address`)}),
     mail_to_new AS (${insertMail(
       'confirm-registration',
-      { recipient: sql`email`, tokenId: sql`id`, tokenExpiresAt: expiresAt },
+      { recipient: sql`email`, tokenId: sql`id`, tokenExpiresAt: sql`expires_at` },
       sql`FROM registration`,
     )}),
     mail_to_owner AS (${insertMail('already-registered', { recipient: sql`email` }, sql`FROM owner`)}),
     mail AS (SELECT * FROM mail_to_new UNION ALL SELECT * FROM mail_to_owner)
     SELECT ${waits}, (SELECT to_jsonb(mail) FROM mail) AS mail`)
   return mailRequest(row)
+}
+
+/** More pending registrations of one address than a person makes. */
+const MAX_CODE_CANDIDATES = 5
+
+export type CodeAttempt<Match> =
+  | { kind: 'limited'; waitSeconds: number }
+  | { kind: 'wrong' }
+  | { kind: 'right'; match: Match }
+
+interface CodeCandidateRow extends BucketWaits {
+  id: string | null
+  expires_at: string | null
+  password_hash: string | null
+}
+
+/**
+ * Counts an attempt at the code of every pending registration of an address, then finds the one it is right for. Nothing
+ * is spent yet.
+ */
+export async function tryRegistrationCode(
+  email: string,
+  code: string,
+  client: Client,
+): Promise<CodeAttempt<{ id: string; passwordHash: string }>> {
+  const key = emailKey(email)
+  const { taken, waits } = takeBuckets(limits.codeBySource, client.network, limits.codeByAddress, key)
+  const rows = await run<CodeCandidateRow>(sql`
+    WITH ${taken},
+    candidate AS (
+      UPDATE registrations SET code_attempts = code_attempts + 1
+      WHERE EXISTS (SELECT FROM address) AND code_attempts < ${MAX_CODE_ATTEMPTS} AND id IN (
+        SELECT id FROM registrations WHERE email_key = ${key} AND spent_at IS NULL AND expires_at > now()
+          AND NOT EXISTS (SELECT FROM users WHERE email_key = ${key})
+        ORDER BY created_at DESC LIMIT ${MAX_CODE_CANDIDATES})
+      RETURNING id, expires_at, password_hash
+    )
+    SELECT ${waits}, candidate.* FROM (SELECT) AS always LEFT JOIN candidate ON true`)
+  const waitSeconds = rows[0]?.source_wait_seconds ?? rows[0]?.address_wait_seconds
+  if (typeof waitSeconds === 'number') return { kind: 'limited', waitSeconds }
+  for (const { id, expires_at: expiresAt, password_hash: passwordHash } of rows) {
+    if (id === null || expiresAt === null || passwordHash === null) continue
+    if (!isMailCode('registration-mail', { id, expiresAt: new Date(expiresAt) }, code)) continue
+    return { kind: 'right', match: { id, passwordHash } }
+  }
+  return { kind: 'wrong' }
 }
 
 export type Spending =

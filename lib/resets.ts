@@ -2,13 +2,15 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
 import type { Client } from './client.ts'
-import { run, runTogether } from './database.ts'
+import { instant, run, runTogether } from './database.ts'
 import { emailKey } from './email-address.ts'
 import { insertEvent } from './events.ts'
+import { isMailCode, MAX_CODE_ATTEMPTS } from './mail-code.ts'
 import { expiryIn, RESET_LINK_LIFETIME_SECONDS } from './mail-token.ts'
 import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
-import { limits, takeBuckets } from './rate-limits.ts'
+import { limits, takeBuckets, type BucketWaits } from './rate-limits.ts'
+import type { CodeAttempt } from './registrations.ts'
 import { endSessions } from './sessions.ts'
 
 /** Owes the account's owner a link. It takes the place of an older one, which opens nothing any more. */
@@ -25,15 +27,15 @@ export async function requestReset(email: string, client: Client): Promise<MailR
     ),
     token AS (
       INSERT INTO mail_tokens (id, user_id, purpose, expires_at)
-      SELECT ${newId()}::uuid, id, 'reset', ${expiresAt.toISOString()}::timestamptz FROM account
+      SELECT ${newId()}::uuid, id, 'reset', ${instant(expiresAt)} FROM account
       ON CONFLICT (user_id, purpose)
-        DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at, spent_at = NULL
+        DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at, code_attempts = 0, spent_at = NULL
       RETURNING id
     ),
     event AS (${insertEvent('reset-requested', client, { userId: sql`(SELECT id FROM account)` }, sql`FROM address`)}),
     mail AS (${insertMail(
       'reset-password',
-      { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: expiresAt },
+      { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: instant(expiresAt) },
       sql`FROM account, token`,
     )})
     SELECT ${waits}, (SELECT to_jsonb(mail) FROM mail) AS mail`)
@@ -41,6 +43,38 @@ export async function requestReset(email: string, client: Client): Promise<MailR
 }
 
 export type Reset = { kind: 'done'; mail: OwedMail } | { kind: 'spent' }
+
+interface CodeCandidateRow extends BucketWaits {
+  id: string | null
+  expires_at: string | null
+}
+
+/** Counts an attempt at the code of an address's reset mail. Nothing is spent yet. */
+export async function tryResetCode(
+  email: string,
+  code: string,
+  client: Client,
+): Promise<CodeAttempt<{ id: string }>> {
+  const key = emailKey(email)
+  const { taken, waits } = takeBuckets(limits.codeBySource, client.network, limits.codeByAddress, key)
+  const [row] = await run<CodeCandidateRow>(sql`
+    WITH ${taken},
+    candidate AS (
+      UPDATE mail_tokens t SET code_attempts = t.code_attempts + 1
+      FROM users u
+      WHERE u.email_key = ${key} AND u.disabled_at IS NULL AND t.user_id = u.id AND t.purpose = 'reset'
+        AND t.spent_at IS NULL AND t.expires_at > now() AND t.code_attempts < ${MAX_CODE_ATTEMPTS}
+        AND EXISTS (SELECT FROM address)
+      RETURNING t.id, t.expires_at
+    )
+    SELECT ${waits}, candidate.* FROM (SELECT) AS always LEFT JOIN candidate ON true`)
+  const waitSeconds = row?.source_wait_seconds ?? row?.address_wait_seconds
+  if (typeof waitSeconds === 'number') return { kind: 'limited', waitSeconds }
+  const { id, expires_at: expiresAt } = row ?? {}
+  if (!id || !expiresAt) return { kind: 'wrong' }
+  const isRight = isMailCode('reset-mail', { id, expiresAt: new Date(expiresAt) }, code)
+  return isRight ? { kind: 'right', match: { id } } : { kind: 'wrong' }
+}
 
 /** Locks the account that a mail token is for. Accounts are always locked before their tokens and sessions. */
 export function lockAccountOf(tokenId: string): SQL {

@@ -8,17 +8,28 @@ import { credentialOf } from '../../lib/credentials.ts'
 import { EmailAddress } from '../../lib/email-address.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json, readJson } from '../../lib/json.ts'
+import { MailCode } from '../../lib/mail-code.ts'
 import { MailTokenText, openMailToken } from '../../lib/mail-token.ts'
 import { deliver } from '../../lib/outbox.ts'
 import { Password, passwordMatches } from '../../lib/passwords.ts'
 import { problem, quotaExceeded } from '../../lib/problems.ts'
 import { limits } from '../../lib/rate-limits.ts'
 import { openRegistration } from '../../lib/registration-cookie.ts'
-import { requestRegistrationMail, spendRegistration } from '../../lib/registrations.ts'
+import {
+  requestRegistrationMail,
+  spendRegistration,
+  tryRegistrationCode,
+  type Spending,
+} from '../../lib/registrations.ts'
 import { withCookies } from '../../lib/session-answer.ts'
 
 const MailWish = z.strictObject({ email: EmailAddress })
-const Proof = z.strictObject({ token: MailTokenText, password: z.optional(Password) })
+const Proof = z.strictObject({
+  token: z.optional(MailTokenText),
+  email: z.optional(EmailAddress),
+  code: z.optional(MailCode),
+  password: z.optional(Password),
+})
 
 const PURPOSES = ['registration-mail', 'email-change-mail', 'email-change-stop-mail'] as const
 
@@ -37,21 +48,54 @@ export default endpoint({
   },
 
   PUT: async (request, client) => {
-    const { token: text, password } = await readJson(request, Proof)
-    const opened = openMailToken(PURPOSES, text)
-    if (opened.kind === 'invalid') return problem('token-invalid')
-    if (opened.kind === 'expired') return problem('token-expired')
-    const { id } = opened.token
-    switch (opened.purpose) {
-      case 'registration-mail':
-        return confirmRegistration(request, id, password, client)
-      case 'email-change-mail':
-        return confirmNewEmail(request, id, password, client)
-      case 'email-change-stop-mail':
-        return (await stopEmailChange(id, client)) ? json({ status: 'stopped' }) : problem('token-spent')
+    const { token, email, code, password } = await readJson(request, Proof)
+    if (token !== undefined && email === undefined && code === undefined) {
+      return answerToken(request, token, password, client)
     }
+    if (token === undefined && email !== undefined && code !== undefined) {
+      return answerCode(request, { email, code, password }, client)
+    }
+    const detail = 'Give either token, or email and code.'
+    return problem('validation-failed', { errors: [{ pointer: '#', detail }] })
   },
 })
+
+async function answerToken(
+  request: Request,
+  text: string,
+  password: string | undefined,
+  client: Client,
+): Promise<Response> {
+  const opened = openMailToken(PURPOSES, text)
+  if (opened.kind === 'invalid') return problem('token-invalid')
+  if (opened.kind === 'expired') return problem('token-expired')
+  const { id } = opened.token
+  switch (opened.purpose) {
+    case 'registration-mail':
+      return confirmRegistration(request, id, password, client)
+    case 'email-change-mail':
+      return confirmNewEmail(request, id, password, client)
+    case 'email-change-stop-mail':
+      return (await stopEmailChange(id, client)) ? json({ status: 'stopped' }) : problem('token-spent')
+  }
+}
+
+/** The six digits of a registration's mail; like the link they prove the address, and not the person. */
+async function answerCode(
+  request: Request,
+  proof: { email: string; code: string; password: string | undefined },
+  client: Client,
+): Promise<Response> {
+  const attempt = await tryRegistrationCode(proof.email, proof.code, client)
+  if (attempt.kind === 'limited') return quotaExceeded(limits.codeBySource, attempt.waitSeconds)
+  if (attempt.kind === 'wrong') return problem('code-invalid')
+  const { id, passwordHash } = attempt.match
+  if (openRegistration(readCookie(request, 'registration')) !== id) {
+    if (proof.password === undefined) return problem('password-required')
+    if (!(await passwordMatches(proof.password, passwordHash))) return problem('invalid-credentials')
+  }
+  return verified(await spendRegistration(id, true, client))
+}
 
 /** The browser that registered needs nothing more; any other one gives the registration's password. */
 async function confirmRegistration(
@@ -67,8 +111,12 @@ async function confirmRegistration(
     if (!(await passwordMatches(password, spending.passwordHash))) return problem('invalid-credentials')
     spending = await spendRegistration(id, true, client)
   }
+  return verified(spending)
+}
+
+/** A mail proves an address, not a person: whoever has it signs in with the password. */
+function verified(spending: Spending): Response {
   if (spending.kind !== 'account-created') return problem('token-spent')
-  // A mail proves an address, not a person: whoever pressed the link signs in with the password.
   return withCookies(json({ status: 'verified' }), [endedRegistrationCookie()])
 }
 

@@ -16,6 +16,7 @@ CREATE TABLE "mail_tokens" (
 	"new_email" text,
 	"new_email_key" text,
 	"expires_at" timestamp with time zone NOT NULL,
+	"code_attempts" integer DEFAULT 0 NOT NULL,
 	"spent_at" timestamp with time zone
 );
 --> statement-breakpoint
@@ -45,6 +46,7 @@ CREATE TABLE "registrations" (
 	"password_hash" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
+	"code_attempts" integer DEFAULT 0 NOT NULL,
 	"spent_at" timestamp with time zone
 );
 --> statement-breakpoint

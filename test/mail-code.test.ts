@@ -1,0 +1,170 @@
+import { describe, expect, test } from 'vitest'
+import { mailCode } from '../lib/mail-code.ts'
+import { newBrowser } from './browser.ts'
+import { query } from './database.ts'
+import { newAddress, OTHER_PASSWORD, PASSWORD, registeredPerson, verifiedPerson } from './people.ts'
+
+/** The code of the newest mail, as the mail shows it. */
+async function registrationCodeOf(email: string): Promise<string> {
+  const [row] = await query(
+    'SELECT id, expires_at FROM registrations WHERE email = $1 ORDER BY created_at DESC',
+    email,
+  )
+  return mailCode('registration-mail', { id: row.id, expiresAt: row.expires_at })
+}
+
+async function resetCodeOf(email: string): Promise<string> {
+  expect((await newBrowser().send('reset', 'POST', { email })).status).toBe(202)
+  const [row] = await query(
+    "SELECT t.id, t.expires_at FROM mail_tokens t JOIN users u ON u.id = t.user_id WHERE u.email = $1 AND purpose = 'reset'",
+    email,
+  )
+  return mailCode('reset-mail', { id: row.id, expiresAt: row.expires_at })
+}
+
+const other = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0')
+const spaced = (code: string) => `${code.slice(0, 3)} ${code.slice(3)}`
+
+describe('the code of a registration', () => {
+  test('in the browser that registered it is as good as the link', async () => {
+    const person = await registeredPerson()
+    const code = spaced(await registrationCodeOf(person.email))
+    const answer = await person.browser.send('verify', 'PUT', { email: person.email, code })
+    expect([answer.status, answer.body]).toEqual([200, { status: 'verified' }])
+    expect(
+      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
+  })
+
+  test('in any other browser the password is needed as well', async () => {
+    const { email } = await registeredPerson()
+    const code = await registrationCodeOf(email)
+    const phone = newBrowser()
+    expect((await phone.send('verify', 'PUT', { email, code })).body.code).toBe('password-required')
+    expect((await phone.send('verify', 'PUT', { email, code, password: OTHER_PASSWORD })).body.code).toBe(
+      'invalid-credentials',
+    )
+    expect((await phone.send('verify', 'PUT', { email, code, password: PASSWORD })).status).toBe(200)
+    expect((await phone.send('verify', 'PUT', { email, code, password: PASSWORD })).body.code).toBe(
+      'code-invalid',
+    )
+  })
+
+  test('it is found among several pending registrations of the address', async () => {
+    const person = await registeredPerson()
+    const code = await registrationCodeOf(person.email)
+    await newBrowser().send('register', 'POST', { email: person.email, password: OTHER_PASSWORD })
+    const answer = await newBrowser().send('verify', 'PUT', { email: person.email, code, password: PASSWORD })
+    expect(answer.status).toBe(200)
+  })
+
+  test('[63B-4 4.2.1.2] after five wrong tries the right one is worth nothing, until a new mail is sent', async () => {
+    const { email, browser } = await registeredPerson()
+    const code = await registrationCodeOf(email)
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      const wrong = await newBrowser().send('verify', 'PUT', { email, code: other(code) })
+      expect([wrong.status, wrong.body.code]).toEqual([400, 'code-invalid'])
+    }
+    expect((await browser.send('verify', 'PUT', { email, code })).body.code).toBe('code-invalid')
+    await query(
+      "UPDATE registrations SET expires_at = expires_at - interval '1 minute' WHERE email = $1",
+      email,
+    )
+    await browser.send('verify', 'POST', { email })
+    const fresh = await registrationCodeOf(email)
+    expect(fresh).not.toBe(code)
+    expect((await browser.send('verify', 'PUT', { email, code: fresh })).status).toBe(200)
+  })
+
+  test('parallel guesses cannot outrun the counter', async () => {
+    const { email } = await registeredPerson()
+    const code = await registrationCodeOf(email)
+    const answers = await Promise.all(
+      Array.from({ length: 9 }, () => newBrowser().send('verify', 'PUT', { email, code: other(code) })),
+    )
+    expect(new Set(answers.map(({ body }) => body.code))).toEqual(new Set(['code-invalid']))
+    const [row] = await query('SELECT code_attempts FROM registrations WHERE email = $1', email)
+    expect(row.code_attempts).toBe(5)
+  })
+})
+
+describe('the code of a reset', () => {
+  test('with a new password it does what the link does, once', async () => {
+    const { email } = await verifiedPerson()
+    const code = await resetCodeOf(email)
+    const reset = () => newBrowser().send('reset', 'PUT', { email, code, password: OTHER_PASSWORD })
+    expect((await reset()).body).toEqual({ status: 'password-changed' })
+    expect((await reset()).body.code).toBe('code-invalid')
+    expect((await newBrowser().send('login', 'POST', { email, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('a weak password costs no try', async () => {
+    const { email } = await verifiedPerson()
+    const code = await resetCodeOf(email)
+    for (let attempt = 0; attempt < 6; attempt += 1) {
+      const weak = await newBrowser().send('reset', 'PUT', { email, code, password: 'too short' })
+      expect(weak.body.code).toBe('weak-password')
+    }
+    expect((await newBrowser().send('reset', 'PUT', { email, code, password: OTHER_PASSWORD })).status).toBe(
+      200,
+    )
+  })
+
+  test('however many mails are asked for, an address has ten tries a day', async () => {
+    const { email } = await verifiedPerson()
+    const statuses: number[] = []
+    for (let mail = 0; mail < 3; mail += 1) {
+      const code = await resetCodeOf(email)
+      for (let attempt = 0; attempt < 5; attempt += 1) {
+        const answer = await newBrowser().send('reset', 'PUT', {
+          email,
+          code: other(code),
+          password: OTHER_PASSWORD,
+        })
+        statuses.push(answer.status)
+      }
+    }
+    expect(statuses).toEqual([...Array<number>(10).fill(400), ...Array<number>(5).fill(429)])
+  })
+})
+
+test('[ASVS 6.3.8] a wrong code answers alike for an address that is known, pending or unknown', async () => {
+  const [known, pending] = [await verifiedPerson(), await registeredPerson()]
+  await resetCodeOf(known.email)
+  for (const body of [{}, { password: OTHER_PASSWORD }]) {
+    const answers = await Promise.all(
+      [known.email, pending.email, newAddress()].map((email) =>
+        newBrowser().send('password' in body ? 'reset' : 'verify', 'PUT', { email, code: '000000', ...body }),
+      ),
+    )
+    for (const answer of answers) {
+      expect([answer.status, answer.body, answer.setCookies]).toEqual([400, answers[0]?.body, []])
+    }
+  }
+})
+
+test('a code is never stored', async () => {
+  const { email } = await registeredPerson()
+  const code = await registrationCodeOf(email)
+  const tables = ['registrations', 'outbox', 'events', 'mail_tokens']
+  for (const table of tables) {
+    const rows = await query(`SELECT to_jsonb(t)::text AS text FROM ${table} t`)
+    expect(rows.filter(({ text }) => new RegExp(`(?<!\\d)${code}(?!\\d)`).test(text))).toEqual([])
+  }
+})
+
+test.each([
+  ['neither token nor code', {}],
+  ['both', { token: 'x', email: 'a@example.org', code: '123456' }],
+  ['a code without an address', { code: '123456' }],
+  ['five digits', { email: 'a@example.org', code: '12345' }],
+  ['letters', { email: 'a@example.org', code: 'abcdef' }],
+])('%s is refused with the way to say it', async (_, body) => {
+  for (const [endpoint, extra] of [
+    ['verify', {}],
+    ['reset', { password: PASSWORD }],
+  ] as const) {
+    const answer = await newBrowser().send(endpoint, 'PUT', { ...body, ...extra })
+    expect([answer.status, answer.body.code]).toEqual([422, 'validation-failed'])
+  }
+})
