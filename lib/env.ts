@@ -3,6 +3,7 @@
  * never by value. The deploy runs the same check.
  */
 import * as z from 'zod/mini'
+import { EmailAddress } from './email-address.ts'
 
 export interface Environment {
   stage: Stage
@@ -17,10 +18,21 @@ export interface Environment {
   neonFetchEndpoint: string | undefined
   resendApiKey: string
   mailFrom: string
+  mailLanguage: MailLanguage
+  /** Who answers people's questions; named in every mail. */
+  supportAddress: string | undefined
+  /** The pages on `origin` that mailed links open. */
+  verifyPath: string
+  resetPath: string
   cronSecret: string
   productName: string
   passwordMinLength: number
 }
+
+/** The codes alone: their texts are in lib/languages and reach only the functions that send mail. */
+export const MAIL_LANGUAGES = ['en', 'de', 'fr', 'es'] as const
+
+export type MailLanguage = (typeof MAIL_LANGUAGES)[number]
 
 export type Stage = 'production' | 'preview' | 'development'
 
@@ -60,6 +72,10 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
       neonFetchEndpoint: parsed.data.NEON_FETCH_ENDPOINT,
       resendApiKey: parsed.data.RESEND_API_KEY,
       mailFrom: parsed.data.MAIL_FROM,
+      mailLanguage: parsed.data.MAIL_LANGUAGE ?? 'en',
+      supportAddress: parsed.data.SUPPORT_ADDRESS?.trim(),
+      verifyPath: parsed.data.VERIFY_PATH ?? '/auth/verify',
+      resetPath: parsed.data.RESET_PATH ?? '/auth/reset',
       cronSecret: parsed.data.CRON_SECRET,
       productName: parsed.data.PRODUCT_NAME ?? new URL(origin.origin).hostname,
       passwordMinLength: Number(parsed.data.PASSWORD_MIN_LENGTH ?? 15),
@@ -160,6 +176,20 @@ function schemaFor(stage: Stage) {
         error: 'not a sender; write it like: Example <login@mail.example.com>',
       }),
     ),
+    SUPPORT_ADDRESS: z.optional(
+      z.string().check(
+        z.refine((address) => EmailAddress.safeParse(address).success, {
+          error: 'not an email address; write the address alone, like: help@example.com',
+        }),
+      ),
+    ),
+    MAIL_LANGUAGE: z.optional(
+      z.enum(MAIL_LANGUAGES, {
+        error: `not a language of the mails; set one of: ${MAIL_LANGUAGES.join(', ')}`,
+      }),
+    ),
+    VERIFY_PATH: z.optional(pagePath('/auth/verify')),
+    RESET_PATH: z.optional(pagePath('/auth/reset')),
     CRON_SECRET: variable('missing; make one with: openssl rand -base64 32').check(
       z.refine(isRandomSecret, {
         error: 'too short or not random; make one with: openssl rand -base64 32',
@@ -180,6 +210,15 @@ function schemaFor(stage: Stage) {
       ),
     ),
   })
+}
+
+/** A path that stays on the app's own origin, whatever it is put behind, and leaves the fragment to the token. */
+function pagePath(whenUnset: string) {
+  return z.string().check(
+    z.refine((path) => /^\/(?:[\w.~-]+\/)*[\w.~-]*$/.test(path) && !path.includes('..'), {
+      error: `must be a path on the app's own origin: one / first, then letters, digits and - . _ ~ between single slashes, without .. (${whenUnset} when unset)`,
+    }),
+  )
 }
 
 function variable(missing: string) {

@@ -1,6 +1,21 @@
-/** What the mails say. A mail tells what happened, what to do, and what to do if it was not you. */
-import { environment } from './env.ts'
-import { sealMailToken, type MailToken, type MailTokenPurpose } from './mail-token.ts'
+/**
+ * The mails: which there are, what words a language has to have for each, and the one template that they are put in.
+ * A mail tells what happened, what to do, and what to do if it was not you.
+ */
+import { environment, type MailLanguage } from './env.ts'
+import { german } from './languages/de.ts'
+import { english } from './languages/en.ts'
+import { spanish } from './languages/es.ts'
+import { french } from './languages/fr.ts'
+import { mailCode, type MailCodePurpose } from './mail-code.ts'
+import {
+  EMAIL_CHANGE_LINK_LIFETIME_SECONDS,
+  REGISTRATION_LINK_LIFETIME_SECONDS,
+  RESET_LINK_LIFETIME_SECONDS,
+  sealMailToken,
+  type MailToken,
+  type MailTokenPurpose,
+} from './mail-token.ts'
 
 export interface Message {
   subject: string
@@ -8,144 +23,245 @@ export interface Message {
   html: string
 }
 
-export type MailKind =
-  | 'confirm-registration'
-  | 'already-registered'
-  | 'reset-password'
-  | 'password-reset'
-  | 'password-locked'
-  | 'session-stolen'
-  | 'password-changed'
-  | 'confirm-email-change'
-  | 'email-change-requested'
-  | 'email-changed'
-  | 'account-deleted'
+/** What the words of a mail may speak of. */
+export interface Facts {
+  /** Stands without an article, in any case of the language. */
+  product: string
+  support: string | undefined
+  registrationLinkHours: number
+  resetLinkMinutes: number
+  emailChangeLinkHours: number
+}
 
-interface Draft {
+/** The words of one mail: plain text, escaped where it becomes HTML, and as true without a button as with one. */
+export interface Words {
+  /** Also the heading. At most 78 characters with a usual product name. */
   subject: string
-  paragraphs: string[]
-  /** The one thing to press. */
-  action?: { label: string; url: string }
+  /** What a list of mails shows behind the subject. A locked phone shows it too: no code, no link. */
+  preview: string
+  paragraphs: readonly [string, ...string[]]
   ifNotYou: string
 }
 
+export interface WordsWithButton extends Words {
+  button: string
+}
+
+/** All the words of one language: a file in lib/languages. */
+export interface Language {
+  /** BCP 47. */
+  tag: string
+  direction: 'ltr' | 'rtl'
+  /** Before the address, in case the button cannot be pressed. */
+  withoutButton: string
+  /** Before the six digits. */
+  codeInstead: string
+  /** After the six digits. */
+  codeIsSecret: string
+  neverAsked: (product: string) => string
+  help: (address: string) => string
+  mails: {
+    'confirm-registration': (facts: Facts) => WordsWithButton
+    'already-registered': (facts: Facts) => WordsWithButton
+    'reset-password': (facts: Facts) => WordsWithButton
+    'password-reset': (facts: Facts) => WordsWithButton
+    'password-locked': (facts: Facts) => WordsWithButton
+    'session-stolen': (facts: Facts) => WordsWithButton
+    'password-changed': (facts: Facts) => WordsWithButton
+    'confirm-email-change': (facts: Facts) => WordsWithButton
+    'email-change-requested': (facts: Facts) => WordsWithButton
+    'email-changed': (facts: Facts) => Words
+    'account-deleted': (facts: Facts) => Words
+  }
+}
+
+export type MailKind = keyof Language['mails']
+
+const languages: Record<MailLanguage, Language> = { en: english, de: german, fr: french, es: spanish }
+
 /** The same words and the same link each time for the same mail, so a second try is the same mail. */
 export function composeMessage(kind: MailKind, token: MailToken | null): Message {
-  const draft = drafts[kind](token)
-  return { subject: draft.subject, text: asText(draft), html: asHtml(draft) }
+  const { productName: product, supportAddress: support, mailLanguage } = environment()
+  const language = languages[mailLanguage]
+  const words: Words & { button?: string } = language.mails[kind]({
+    product,
+    support,
+    registrationLinkHours: REGISTRATION_LINK_LIFETIME_SECONDS / 3600,
+    resetLinkMinutes: RESET_LINK_LIFETIME_SECONDS / 60,
+    emailChangeLinkHours: EMAIL_CHANGE_LINK_LIFETIME_SECONDS / 3600,
+  })
+  const letter: Letter = {
+    words,
+    language,
+    product,
+    support,
+    action: words.button === undefined ? undefined : { label: words.button, url: address(kind, token) },
+    code: code(kind, token),
+  }
+  return { subject: words.subject, text: asText(letter), html: asHtml(letter) }
 }
 
-const drafts: Record<MailKind, (token: MailToken | null) => Draft> = {
-  'confirm-registration': (token) => ({
-    subject: `Confirm your address for ${product()}`,
-    paragraphs: [`Press the button to finish your ${product()} account. The link works once, for 8 hours.`],
-    action: { label: 'Confirm my address', url: link('/auth/verify', 'registration-mail', token) },
-    ifNotYou: `If you did not ask for an account, do nothing: without this link there will be none.`,
-  }),
-  'already-registered': () => ({
-    subject: `You already have an account at ${product()}`,
-    paragraphs: [
-      `Somebody, probably you, tried to create a ${product()} account with this address. There is one already: sign in, or ask for a new password there.`,
-    ],
-    action: { label: 'Sign in', url: `${environment().origin}/` },
-    ifNotYou: 'If it was not you, do nothing: your account and your password are as they were.',
-  }),
-  'reset-password': (token) => ({
-    subject: `Choose a new password for ${product()}`,
-    paragraphs: [
-      'Press the button to choose a new password. The link works once, for 30 minutes. Then every device that is signed in will be signed out.',
-    ],
-    action: { label: 'Choose a new password', url: link('/auth/reset', 'reset-mail', token) },
-    ifNotYou: 'If you did not ask for this, do nothing: your password stays as it is.',
-  }),
-  'password-reset': () => ({
-    subject: `Your ${product()} password was changed`,
-    paragraphs: ['Your password was changed through a link in a mail, and every device was signed out.'],
-    action: { label: 'Sign in', url: `${environment().origin}/` },
-    ifNotYou:
-      'If it was not you, somebody can read your mail. Secure your mailbox first, then ask for a new password.',
-  }),
-  'password-locked': () => ({
-    subject: `Your ${product()} password is locked`,
-    paragraphs: [
-      'There were 100 wrong passwords in a row for your account, so the password is locked. To sign in again, choose a new one: open the sign-in page and ask for a new password.',
-    ],
-    action: { label: 'Open the sign-in page', url: `${environment().origin}/` },
-    ifNotYou: 'If it was not you who tried, somebody was guessing. They did not get in.',
-  }),
-  'session-stolen': () => ({
-    subject: `A device was signed out of ${product()}`,
-    paragraphs: [
-      'A sign-in of yours was used from two places, as happens when somebody copied it. That device has been signed out, and so has whoever copied it.',
-      'Sign in again. If you find that somebody used your account, choose a new password, too.',
-    ],
-    action: { label: 'Sign in', url: `${environment().origin}/` },
-    ifNotYou: 'If you do not know what this is about, choose a new password to be safe.',
-  }),
-  'password-changed': () => ({
-    subject: `Your ${product()} password was changed`,
-    paragraphs: [
-      'Your password was changed by someone who is signed in and knew the one before. Every other device was signed out.',
-    ],
-    action: { label: 'Open the sign-in page', url: `${environment().origin}/` },
-    ifNotYou:
-      'If it was not you, ask for a new password on the sign-in page at once: that signs everybody out.',
-  }),
-  'confirm-email-change': (token) => ({
-    subject: `Confirm your new address for ${product()}`,
-    paragraphs: [
-      `Press the button to use this address for your ${product()} account from now on. The link works once, for 8 hours. Until then nothing changes.`,
-    ],
-    action: { label: 'Use this address', url: link('/auth/verify', 'email-change-mail', token) },
-    ifNotYou: 'If you did not ask for this, do nothing: somebody may have mistyped their own address.',
-  }),
-  'email-change-requested': (token) => ({
-    subject: `Somebody wants to change your ${product()} address`,
-    paragraphs: [
-      'Somebody who is signed in and knows your password asked to use another address for your account. Nothing changes before that address is confirmed.',
-    ],
-    action: { label: 'Stop this change', url: link('/auth/stop', 'email-change-stop-mail', token) },
-    ifNotYou:
-      'If it was you, do nothing. If it was not, stop it, then ask for a new password on the sign-in page: that signs everybody out.',
-  }),
-  'email-changed': () => ({
-    subject: `Your ${product()} address was changed`,
-    paragraphs: ['Your account uses another address from now on. No more mail about it comes to this one.'],
-    ifNotYou: `If it was not you, tell whoever runs ${product()}.`,
-  }),
-  'account-deleted': () => ({
-    subject: `Your ${product()} account was deleted`,
-    paragraphs: ['Your account is gone, and with it every session and all that was kept about it here.'],
-    ifNotYou: `If it was not you, tell whoever runs ${product()}.`,
-  }),
+interface Letter {
+  words: Words
+  language: Language
+  product: string
+  support: string | undefined
+  /** The one thing to press. */
+  action: { label: string; url: string } | undefined
+  code: string | undefined
 }
 
-function product(): string {
-  return environment().productName
+/** Where the button leads: to the page that the token is for, else to where one signs in. */
+function address(kind: MailKind, token: MailToken | null): string {
+  const { origin, verifyPath, resetPath } = environment()
+  switch (kind) {
+    case 'confirm-registration':
+      return link(verifyPath, 'registration-mail', token)
+    case 'reset-password':
+      return link(resetPath, 'reset-mail', token)
+    case 'confirm-email-change':
+      return link(verifyPath, 'email-change-mail', token)
+    case 'email-change-requested':
+      return link('/auth/stop', 'email-change-stop-mail', token)
+    default:
+      return `${origin}/`
+  }
 }
 
 /** The token stands in the fragment, which no server is sent and no Referer carries. */
 function link(path: string, purpose: MailTokenPurpose, token: MailToken | null): string {
+  return `${environment().origin}${path}#token=${sealMailToken(purpose, needed(token))}`
+}
+
+const codePurposes: Partial<Record<MailKind, MailCodePurpose>> = {
+  'confirm-registration': 'registration-mail',
+  'reset-password': 'reset-mail',
+}
+
+/** In two groups of three, with a plain space, which the page accepts when the code is pasted. */
+function code(kind: MailKind, token: MailToken | null): string | undefined {
+  const purpose = codePurposes[kind]
+  if (purpose === undefined) return undefined
+  const digits = mailCode(purpose, needed(token))
+  return `${digits.slice(0, 3)} ${digits.slice(3)}`
+}
+
+function needed(token: MailToken | null): MailToken {
   if (token === null) throw new Error('this mail needs a token')
-  return `${environment().origin}${path}#token=${sealMailToken(purpose, token)}`
+  return token
 }
 
-function asText({ paragraphs, action, ifNotYou }: Draft): string {
-  return [...paragraphs, ...(action ? [`${action.label}:\n${action.url}`] : []), ifNotYou].join('\n\n')
+function footer({ language, product, support }: Letter): string[] {
+  const { host } = new URL(environment().origin)
+  return [
+    ...(support === undefined ? [] : [language.help(support)]),
+    language.neverAsked(product),
+    product === host ? host : `${product} · ${host}`,
+  ]
 }
 
-function asHtml({ subject, paragraphs, action, ifNotYou }: Draft): string {
-  const button = action
-    ? `<p style="margin:28px 0"><a href="${escape(action.url)}" style="background:#7a5a12;border-radius:8px;color:#fff;display:inline-block;font-weight:600;padding:12px 22px;text-decoration:none">${escape(action.label)}</a></p>`
-    : ''
+function asText(letter: Letter): string {
+  const { words, language, action, code: digits } = letter
+  return [
+    ...words.paragraphs,
+    ...(action ? [`${action.label}:\n${action.url}`] : []),
+    ...(digits === undefined ? [] : [language.codeInstead, digits, language.codeIsSecret]),
+    words.ifNotYou,
+    footer(letter).join('\n'),
+  ].join('\n\n')
+}
+
+/**
+ * Colours are inline and light; clients that know of dark mode and keep a style element get the dark ones, others may invert
+ * what they find. The tables are for Outlook on Windows, which knows neither a widest width nor the padding of a link.
+ */
+const DARK_STYLE = `@media (prefers-color-scheme:dark){
+.room,.aside{background:#131715!important}
+.card{background:#1b211e!important}
+.card,.aside{border-color:#303835!important}
+.door{background:#12302a!important}
+.ink{color:#e9e6dd!important}
+.quiet{color:#a5aea9!important}
+}
+@media (max-width:480px){.card,.door{padding-left:22px!important;padding-right:22px!important}}`
+
+const SANS = `font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif`
+const ENGRAVED = `font-family:Optima,Candara,'Gill Sans Nova','Gill Sans','Noto Sans',sans-serif`
+const MONO = `font-family:ui-monospace,'SF Mono','Cascadia Mono',Menlo,Consolas,'Liberation Mono',monospace`
+const INK = 'color:#1b2320'
+const QUIET = 'color:#55605b'
+const ASIDE = 'background:#f2f1ed;border:1px solid #d7d5cd;border-radius:6px;padding:16px 18px'
+
+function asHtml(letter: Letter): string {
+  const { words, language, product, support, action, code: digits } = letter
+  const subject = escape(words.subject)
+  const spoken = `lang="${language.tag}" dir="${language.direction}"`
+  const body = [
+    `<h1 class="ink" style="${INK};${ENGRAVED};font-size:25px;font-weight:400;line-height:1.25;margin:0 0 16px">${subject}</h1>`,
+    ...words.paragraphs.map(
+      (paragraph) => `<p class="ink" style="${INK};margin:0 0 16px">${escape(paragraph)}</p>`,
+    ),
+    ...(action ? [button(action.label, action.url), plainAddress(language.withoutButton, action.url)] : []),
+    ...(digits === undefined ? [] : [codeBlock(language, digits)]),
+    `<div class="aside" style="${ASIDE};margin:24px 0 0"><p class="ink" style="${INK};font-size:15px;margin:0">${withSupport(words.ifNotYou, support)}</p></div>`,
+  ]
+  const foot = footer(letter).map((line) => `<p style="margin:0 0 4px">${withSupport(line, support)}</p>`)
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>${escape(subject)}</title></head>
-<body style="font-family:system-ui,sans-serif;font-size:16px;line-height:1.5;margin:0 auto;max-width:32em;padding:24px">
-<h1 style="font-size:20px">${escape(subject)}</h1>
-${paragraphs.map((paragraph) => `<p>${escape(paragraph)}</p>`).join('\n')}
-${button}
-<p style="font-size:14px;opacity:.75">${escape(ifNotYou)}</p>
-</body></html>`
+<html ${spoken}>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="supported-color-schemes" content="light dark">
+<meta name="format-detection" content="telephone=no,date=no,address=no">
+<title>${subject}</title>
+<style>
+:root{color-scheme:light dark}
+${DARK_STYLE}
+</style>
+</head>
+<body class="room" style="background:#f2f1ed;margin:0;padding:0">
+<div style="display:none;max-height:0;overflow:hidden;mso-hide:all">${escape(words.preview)}</div>
+<div class="room" role="article" aria-label="${subject}" ${spoken} style="background:#f2f1ed;${SANS};font-size:16px;line-height:1.55;padding:28px 12px;-webkit-text-size-adjust:100%">
+<!--[if mso]><table role="presentation" align="center" width="560" cellpadding="0" cellspacing="0"><tr><td><![endif]-->
+<div style="margin:0 auto;max-width:560px">
+<div class="door" style="background:#17382f;border-bottom:3px solid #d8b45c;border-radius:8px 8px 0 0;color:#efe9da;${ENGRAVED};font-size:19px;letter-spacing:2px;padding:18px 36px">${escape(product)}</div>
+<div class="card" style="background:#fdfcfa;border:1px solid #d7d5cd;border-radius:0 0 8px 8px;border-top:0;overflow-wrap:break-word;padding:30px 36px 34px">
+${body.join('\n')}
+</div>
+<div class="quiet" style="${QUIET};font-size:13px;padding:18px 12px 0;text-align:center">
+${foot.join('\n')}
+</div>
+</div>
+<!--[if mso]></td></tr></table><![endif]-->
+</div>
+</body>
+</html>`
+}
+
+function button(label: string, url: string): string {
+  return `<table role="presentation" cellpadding="0" cellspacing="0" style="border-collapse:separate;margin:26px 0"><tr><td bgcolor="#d8b45c" style="background:#d8b45c;border-radius:6px;mso-padding-alt:13px 26px"><a href="${escape(url)}" style="border:1px solid #8f6c20;border-radius:6px;color:#1f1806;display:inline-block;${SANS};font-size:16px;font-weight:600;line-height:1.4;mso-padding-alt:0;padding:12px 26px;text-decoration:none">${escape(label)}</a></td></tr></table>`
+}
+
+function plainAddress(lead: string, url: string): string {
+  return `<p class="quiet" style="${QUIET};font-size:13px;margin:0">${escape(lead)}<br><span dir="ltr" style="${MONO};font-size:12px;word-break:break-all">${escape(url)}</span></p>`
+}
+
+function codeBlock({ codeInstead, codeIsSecret }: Language, digits: string): string {
+  return `<div style="margin:26px 0 0">
+<p class="ink" style="${INK};margin:0">${escape(codeInstead)}</p>
+<p class="ink" dir="ltr" style="${INK};${MONO};font-size:30px;letter-spacing:4px;line-height:1.3;margin:10px 0;white-space:nowrap">${digits}</p>
+<p class="quiet" style="${QUIET};font-size:13px;margin:0">${escape(codeIsSecret)}</p>
+</div>`
+}
+
+/** Escapes, and makes the support address something to press. */
+function withSupport(text: string, support: string | undefined): string {
+  if (support === undefined) return escape(text)
+  const shown = escape(support)
+  const at = support.lastIndexOf('@')
+  const href = `mailto:${encodeURIComponent(support.slice(0, at))}@${support.slice(at + 1)}`
+  return escape(text).replaceAll(shown, () => `<a href="${escape(href)}" style="color:inherit">${shown}</a>`)
 }
 
 function escape(text: string): string {
@@ -154,4 +270,5 @@ function escape(text: string): string {
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
 }

@@ -6,7 +6,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
 import { run } from './database.ts'
 import { log } from './log.ts'
-import { sendMail } from './mail.ts'
+import { sendMail, type Delivery } from './mail.ts'
 import type { MailToken } from './mail-token.ts'
 import { composeMessage, type MailKind } from './messages.ts'
 
@@ -31,9 +31,11 @@ const FIRST_TRY_SECONDS = 60
 const FIRST_BACKOFF_SECONDS = 60
 const LONGEST_BACKOFF_SECONDS = 3 * 60 * 60
 const GIVE_UP_AFTER_SECONDS = 24 * 60 * 60
-const BATCH_SIZE = 20
+const MAINTENANCE_BATCH_SIZE = 20
+/** How many waiting mails a mail that went well takes along. */
+const TAKEN_ALONG = 3
 /** Well within the time a function may take: what is left is due again the next time. */
-const MAINTENANCE_TIME_MS = 40_000
+const DELIVERY_TIME_MS = 40_000
 
 const OWED_COLUMNS = sql.raw('id, kind, recipient, token_id, token_expires_at')
 
@@ -60,68 +62,84 @@ export function owedMail(row: OwedMailRow): OwedMail {
   return { id, kind, recipient, token }
 }
 
-/** Sends a mail and marks its row. Never throws: what did not go is tried again by maintenance. */
-export async function deliver(mail: OwedMail): Promise<'sent' | 'waiting' | 'given-up'> {
-  try {
-    const delivery = await sendMail(mail.recipient, composeMessage(mail.kind, mail.token), mail.id)
-    if (delivery.kind === 'sent') {
-      await run(sql`UPDATE outbox SET sent_at = now(), provider_id = ${delivery.providerId}, attempts = attempts + 1
-        WHERE id = ${mail.id}::uuid AND sent_at IS NULL`)
-      return 'sent'
-    }
-    log('warn', 'mail-not-sent', { mailId: mail.id, reason: delivery.reason })
-    return await postpone(mail, delivery.kind === 'never', delivery.reason)
-  } catch (error) {
-    log('error', 'mail-not-marked', {
-      mailId: mail.id,
-      reason: error instanceof Error ? error.message : 'unknown',
-    })
-    return 'waiting'
-  }
-}
-
-async function postpone(mail: OwedMail, never: boolean, reason: string): Promise<'waiting' | 'given-up'> {
-  const [row] = await run<{ given_up: boolean }>(sql`
-    WITH tried AS (
-      UPDATE outbox SET
-        attempts = attempts + 1,
-        next_attempt_at = now() + make_interval(secs => least(${LONGEST_BACKOFF_SECONDS}, ${FIRST_BACKOFF_SECONDS} * power(2, least(attempts, 12)))),
-        failed_at = CASE WHEN ${never} OR created_at <= now() - make_interval(secs => ${GIVE_UP_AFTER_SECONDS}) THEN now() END
-      WHERE id = ${mail.id}::uuid AND sent_at IS NULL AND failed_at IS NULL
-      RETURNING id, failed_at IS NOT NULL AS given_up
-    ), event AS (
-      INSERT INTO events (kind, detail)
-      SELECT 'mail-given-up', jsonb_build_object('mail', id, 'reason', ${reason}::text) FROM tried WHERE given_up
-    )
-    SELECT given_up FROM tried`)
-  return row?.given_up === true ? 'given-up' : 'waiting'
-}
-
-export interface WaitingMailReport {
+export interface DeliveryReport {
   sent: number
   waiting: number
   givenUp: number
 }
 
-/** Delivers the mails that are due. Two of these may run at once: a row goes to one of them only. */
-export async function deliverWaitingMail(): Promise<WaitingMailReport> {
-  const report: WaitingMailReport = { sent: 0, waiting: 0, givenUp: 0 }
-  const deadline = Date.now() + MAINTENANCE_TIME_MS
-  for (;;) {
-    // Claiming moves the next try ahead, so a claim that dies with its function comes back by itself.
-    const rows = await run<OwedMailRow>(sql`
-      UPDATE outbox SET next_attempt_at = now() + make_interval(secs => ${FIRST_TRY_SECONDS})
-      WHERE id IN (
-        SELECT id FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= now()
-        ORDER BY next_attempt_at LIMIT ${BATCH_SIZE} FOR UPDATE SKIP LOCKED)
-      RETURNING ${OWED_COLUMNS}`)
-    for (const row of rows) {
-      if (Date.now() > deadline) return report
-      const outcome = await deliver(owedMail(row))
-      if (outcome === 'sent') report.sent += 1
-      else if (outcome === 'waiting') report.waiting += 1
-      else report.givenUp += 1
-    }
-    if (rows.length < BATCH_SIZE) return report
+/**
+ * Sends mails and marks their rows. While sending goes well it also takes along what others left waiting, so a mail that
+ * failed once goes with the next one and need not wait for maintenance. Never throws: what did not go is tried again.
+ */
+export async function deliver(...mails: OwedMail[]): Promise<DeliveryReport> {
+  const report: DeliveryReport = { sent: 0, waiting: 0, givenUp: 0 }
+  const deadline = Date.now() + DELIVERY_TIME_MS
+  const queue = [...mails]
+  for (let mail = queue.shift(); mail !== undefined && Date.now() < deadline; mail = queue.shift()) {
+    const { outcome, due } = await deliverOne(mail)
+    report[outcome] += 1
+    queue.push(...due)
   }
+  return report
+}
+
+/** Delivers the mails that are due. Two of these may run at once: a row goes to one of them only. */
+export async function deliverWaitingMail(): Promise<DeliveryReport> {
+  const rows = await run<OwedMailRow>(sql`${claimDue(sql`true`, MAINTENANCE_BATCH_SIZE)}`)
+  return deliver(...rows.map(owedMail))
+}
+
+interface DeliveredOne {
+  outcome: keyof DeliveryReport
+  due: OwedMail[]
+}
+
+async function deliverOne(mail: OwedMail): Promise<DeliveredOne> {
+  try {
+    const delivery = await sendMail(mail.recipient, composeMessage(mail.kind, mail.token), mail.id)
+    if (delivery.kind !== 'sent') log('warn', 'mail-not-sent', { mailId: mail.id, reason: delivery.reason })
+    return await mark(mail, delivery)
+  } catch (error) {
+    log('error', 'mail-not-marked', {
+      mailId: mail.id,
+      reason: error instanceof Error ? error.message : 'unknown',
+    })
+    return { outcome: 'waiting', due: [] }
+  }
+}
+
+/** Writes down how a try ended and, when it went well, claims a few others that are due: one statement. */
+async function mark(mail: OwedMail, delivery: Delivery): Promise<DeliveredOne> {
+  const sent = delivery.kind === 'sent'
+  const reason = delivery.kind === 'sent' ? null : delivery.reason
+  const backoff = sql`least(${LONGEST_BACKOFF_SECONDS}::float8, ${FIRST_BACKOFF_SECONDS} * power(2, least(attempts, 12)))`
+  const rows = await run<OwedMailRow & { given_up: boolean }>(sql`
+    WITH tried AS (
+      UPDATE outbox SET sent_at = CASE WHEN ${sent} THEN now() END,
+        provider_id = ${delivery.kind === 'sent' ? delivery.providerId : null},
+        attempts = attempts + 1,
+        next_attempt_at = now() + make_interval(secs => ${backoff}),
+        failed_at = CASE WHEN NOT ${sent} AND
+          (${delivery.kind === 'never'} OR created_at <= now() - make_interval(secs => ${GIVE_UP_AFTER_SECONDS})) THEN now() END
+      WHERE id = ${mail.id}::uuid AND sent_at IS NULL AND failed_at IS NULL
+      RETURNING id, failed_at IS NOT NULL AS given_up
+    ), event AS (
+      INSERT INTO events (kind, detail)
+      SELECT 'mail-given-up', jsonb_build_object('mail', id, 'reason', ${reason}::text) FROM tried WHERE given_up
+    ), due AS (${claimDue(sql`${sent} AND id <> ${mail.id}::uuid`, TAKEN_ALONG)})
+    SELECT coalesce((SELECT given_up FROM tried), false) AS given_up, due.* FROM (SELECT) AS always LEFT JOIN due ON true`)
+  const due = rows.flatMap((row) => (row.id === null ? [] : [owedMail(row)]))
+  if (sent) return { outcome: 'sent', due }
+  return { outcome: rows[0]?.given_up === true ? 'givenUp' : 'waiting', due }
+}
+
+/** Claiming moves the next try ahead, so a claim that dies with its function comes back by itself. */
+function claimDue(condition: SQL, limit: number): SQL {
+  return sql`UPDATE outbox SET next_attempt_at = now() + make_interval(secs => ${FIRST_TRY_SECONDS})
+    WHERE id IN (
+      SELECT id FROM outbox
+      WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= now() AND ${condition}
+      ORDER BY next_attempt_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+    RETURNING ${OWED_COLUMNS}`
 }

@@ -24,7 +24,7 @@ async function counted(call: () => Promise<Answer>): Promise<Count> {
   gateway.requests.length = 0
   const { status } = await call()
   const marks = gateway.requests.filter(({ statements }) =>
-    statements[0]?.startsWith('UPDATE outbox SET sent_at'),
+    statements[0]?.includes('UPDATE outbox SET sent_at'),
   )
   return { status, roundTrips: gateway.requests.length - marks.length, mailMarks: marks.length }
 }

@@ -91,7 +91,7 @@ async function answerEmailChange(
   if (owner instanceof Response) return owner
   const mails = await requestEmailChange(owner, email, client)
   if (mails === undefined) return problem('unauthorized')
-  await afterAnswer(() => Promise.all(mails.map(deliver)))
+  await afterAnswer(() => deliver(...mails))
   return json({ status: 'check-email' })
 }
 
