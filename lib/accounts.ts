@@ -84,11 +84,14 @@ export interface Reauthenticated {
   passwordHash: string
 }
 
-/** Held until the change is done: the account's row, then the session's, so that neither ends half way through. */
-function locks({ user, sessionId }: Reauthenticated): [SQL, SQL] {
+/**
+ * Held until the change is done: the account's row, then its sessions' in the order of their ids, as everything that ends
+ * several of them locks them. So nothing ends half way through, and no two of these wait for one another.
+ */
+function locks({ user }: Reauthenticated): [SQL, SQL] {
   return [
     sql`SELECT FROM users WHERE id = ${user.id}::uuid FOR NO KEY UPDATE`,
-    sql`SELECT FROM sessions WHERE id = ${sessionId}::uuid FOR NO KEY UPDATE`,
+    sql`SELECT FROM sessions WHERE user_id = ${user.id}::uuid AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE`,
   ]
 }
 

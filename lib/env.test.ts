@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { appOrigin, parseEnvironment } from './env.ts'
 
@@ -25,6 +27,52 @@ describe('the environment', () => {
       kind: 'ok',
       environment: { stage: 'production', origin: 'https://app.example.com', passwordMinLength: 15 },
     })
+  })
+
+  test('mails are in English, lead to our pages and name nobody when nothing is said', () => {
+    expect(parseEnvironment({ ...COMPLETE, MAIL_LANGUAGE: '', SUPPORT_ADDRESS: ' ' })).toMatchObject({
+      kind: 'ok',
+      environment: {
+        mailLanguage: 'en',
+        supportAddress: undefined,
+        verifyPath: '/auth/verify',
+        resetPath: '/auth/reset',
+      },
+    })
+  })
+
+  test.each(['/', '/confirm', '/confirm/', '/account/new-password', '/~me/a_b.html'])(
+    'a mailed link can open the page %s',
+    (path) => {
+      expect(parseEnvironment({ ...COMPLETE, VERIFY_PATH: path, RESET_PATH: path })).toMatchObject({
+        kind: 'ok',
+        environment: { verifyPath: path, resetPath: path },
+      })
+    },
+  )
+
+  test.each([
+    '//evil.example',
+    'https://evil.example/confirm',
+    '/\\evil.example',
+    '\\\\evil.example',
+    '@evil.example',
+    '.evil.example',
+    ':8443/confirm',
+    'confirm',
+    '/a//b',
+    '/a/../b',
+    '/..',
+    '/a?b=c',
+    '/a#b',
+    '/a b',
+    ' /a',
+    '/a\n',
+    '/%2e%2e/a',
+    '/über',
+  ])('a mailed link never opens %j', (path) => {
+    expect(faultsOf({ VERIFY_PATH: path })['VERIFY_PATH']).toMatch(/path on the app's own origin/)
+    expect(faultsOf({ RESET_PATH: path })['RESET_PATH']).toMatch(/path on the app's own origin/)
   })
 
   test('an empty one names every missing variable at once, each with what to do', () => {
@@ -88,6 +136,11 @@ describe('the environment', () => {
     ['RESEND_API_KEY', 'sk_live_1', /Resend/],
     ['MAIL_FROM', 'nobody', /not a sender/],
     ['MAIL_FROM', 'A <a@b.example>\r\nBcc: c@d.example', /not a sender/],
+    ['SUPPORT_ADDRESS', 'help', /not an email address; .*help@example\.com/],
+    ['SUPPORT_ADDRESS', 'Help <help@example.com>', /write the address alone/],
+    ['SUPPORT_ADDRESS', 'a@b.example\r\nBcc: c@d.example', /not an email address/],
+    ['MAIL_LANGUAGE', 'it', /one of: en, de, fr, es/],
+    ['MAIL_LANGUAGE', 'EN', /one of: en, de, fr, es/],
     ['CRON_SECRET', 'cron', /not random/],
     ['PASSWORD_MIN_LENGTH', '7', /8 to 64/],
     ['PASSWORD_MIN_LENGTH', 'ten', /8 to 64/],
@@ -98,7 +151,16 @@ describe('the environment', () => {
   test('a fault never repeats the value', () => {
     const marker = 'mArKeR0123'
     const variables = Object.fromEntries(
-      [...Object.keys(COMPLETE), 'NEON_FETCH_ENDPOINT', 'RESEND_BASE_URL', 'PASSWORD_MIN_LENGTH']
+      [
+        ...Object.keys(COMPLETE),
+        'NEON_FETCH_ENDPOINT',
+        'RESEND_BASE_URL',
+        'PASSWORD_MIN_LENGTH',
+        'SUPPORT_ADDRESS',
+        'MAIL_LANGUAGE',
+        'VERIFY_PATH',
+        'RESET_PATH',
+      ]
         .filter((key) => key !== 'VERCEL_ENV')
         .map((key) => [key, marker]),
     )
@@ -108,50 +170,69 @@ describe('the environment', () => {
   })
 })
 
+/** Also the table in docs/mail.md. */
+const ORIGINS: [situation: string, variables: Record<string, string>, origin: string][] = [
+  [
+    'production, a domain set by hand',
+    { VERCEL_ENV: 'production', APP_URL: 'https://a.example/', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' },
+    'https://a.example',
+  ],
+  [
+    'production, nothing set',
+    { VERCEL_ENV: 'production', VERCEL_PROJECT_PRODUCTION_URL: 'b.example', VERCEL_URL: 'c.vercel.app' },
+    'https://b.example',
+  ],
+  [
+    'production, the default port named',
+    { VERCEL_ENV: 'production', APP_URL: 'https://a.example:443' },
+    'https://a.example',
+  ],
+  [
+    'preview of a branch',
+    {
+      VERCEL_ENV: 'preview',
+      VERCEL_BRANCH_URL: 'app-git-x.vercel.app',
+      VERCEL_URL: 'app-1.vercel.app',
+      VERCEL_PROJECT_PRODUCTION_URL: 'b.example',
+    },
+    'https://app-git-x.vercel.app',
+  ],
+  [
+    'preview without a branch',
+    { VERCEL_ENV: 'preview', VERCEL_URL: 'app-1.vercel.app' },
+    'https://app-1.vercel.app',
+  ],
+  [
+    'preview, a domain set by hand',
+    {
+      VERCEL_ENV: 'preview',
+      APP_URL: 'https://staging.example',
+      VERCEL_BRANCH_URL: 'app-git-x.vercel.app',
+    },
+    'https://staging.example',
+  ],
+  ['local, `vercel dev`', { VERCEL_ENV: 'development' }, 'http://localhost:3000'],
+  [
+    'local, another port',
+    { VERCEL_ENV: 'development', APP_URL: 'http://localhost:4000' },
+    'http://localhost:4000',
+  ],
+  ['local, without Vercel', { APP_URL: 'http://localhost:3000' }, 'http://localhost:3000'],
+]
+
 describe('the origin', () => {
-  test.each<[string, Record<string, string>, string]>([
-    [
-      'APP_URL wins',
-      { VERCEL_ENV: 'production', APP_URL: 'https://a.example/', VERCEL_PROJECT_PRODUCTION_URL: 'b.example' },
-      'https://a.example',
-    ],
-    [
-      'production takes its production domain',
-      { VERCEL_ENV: 'production', VERCEL_PROJECT_PRODUCTION_URL: 'b.example', VERCEL_URL: 'c.vercel.app' },
-      'https://b.example',
-    ],
-    [
-      'a preview takes its branch',
-      {
-        VERCEL_ENV: 'preview',
-        VERCEL_BRANCH_URL: 'app-git-x.vercel.app',
-        VERCEL_URL: 'app-1.vercel.app',
-        VERCEL_PROJECT_PRODUCTION_URL: 'b.example',
-      },
-      'https://app-git-x.vercel.app',
-    ],
-    [
-      'a preview without a branch takes itself',
-      { VERCEL_ENV: 'preview', VERCEL_URL: 'app-1.vercel.app' },
-      'https://app-1.vercel.app',
-    ],
-    ['a local run is on localhost', { VERCEL_ENV: 'development' }, 'http://localhost:3000'],
-    [
-      'a local run on another port',
-      { VERCEL_ENV: 'development', APP_URL: 'http://localhost:4000' },
-      'http://localhost:4000',
-    ],
-    [
-      'outside Vercel, localhost is development',
-      { APP_URL: 'http://localhost:3000' },
-      'http://localhost:3000',
-    ],
-    [
-      'the default port is left out',
-      { VERCEL_ENV: 'production', APP_URL: 'https://a.example:443' },
-      'https://a.example',
-    ],
-  ])('%s', (_, variables, origin) => {
+  test('docs/mail.md shows these cases', () => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/mail.md'), 'utf8')
+    const rows = page.split('\n').filter((line) => /`(?:VERCEL_ENV|APP_URL)=.*\|.*`https?:/.test(line))
+    expect(rows.map((row) => row.split('|').map((cell) => cell.trim()))).toEqual(
+      ORIGINS.map(([situation, variables, origin]) => {
+        const set = Object.entries(variables).map(([key, value]) => `\`${key}=${value}\``)
+        return ['', situation, set.join(' '), `\`${origin}\``, '']
+      }),
+    )
+  })
+
+  test.each(ORIGINS)('%s', (_, variables, origin) => {
     expect(appOrigin(variables)).toEqual({ kind: 'origin', origin })
   })
 

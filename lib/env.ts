@@ -197,7 +197,7 @@ function schemaFor(stage: Stage) {
     ),
     PRODUCT_NAME: z.optional(
       z.string().check(
-        z.refine((name) => /^[^\p{Cc}<>]{1,60}$/u.test(name), {
+        z.refine((name) => /^[^\p{Cc}\p{Zl}\p{Zp}<>]{1,60}$/u.test(name), {
           error: 'must be 1 to 60 characters without < or >',
         }),
       ),

@@ -50,7 +50,7 @@ export interface WordsWithButton extends Words {
 /** All the words of one language: a file in lib/languages. */
 export interface Language {
   /** BCP 47. */
-  tag: string
+  tag: MailLanguage
   direction: 'ltr' | 'rtl'
   /** Before the address, in case the button cannot be pressed. */
   withoutButton: string
@@ -111,36 +111,33 @@ interface Letter {
   code: string | undefined
 }
 
-/** Where the button leads: to the page that the token is for, else to where one signs in. */
-function address(kind: MailKind, token: MailToken | null): string {
-  const { origin, verifyPath, resetPath } = environment()
-  switch (kind) {
-    case 'confirm-registration':
-      return link(verifyPath, 'registration-mail', token)
-    case 'reset-password':
-      return link(resetPath, 'reset-mail', token)
-    case 'confirm-email-change':
-      return link(verifyPath, 'email-change-mail', token)
-    case 'email-change-requested':
-      return link('/auth/stop', 'email-change-stop-mail', token)
-    default:
-      return `${origin}/`
-  }
+interface Link {
+  page: 'verifyPath' | 'resetPath' | 'stopPath'
+  purpose: MailTokenPurpose
+  /** Six digits do the same as the link. */
+  code?: MailCodePurpose
+}
+
+/** The mails with a link that a token opens. The button of every other one leads to where one signs in. */
+const links: Partial<Record<MailKind, Link>> = {
+  'confirm-registration': { page: 'verifyPath', purpose: 'registration-mail', code: 'registration-mail' },
+  'reset-password': { page: 'resetPath', purpose: 'reset-mail', code: 'reset-mail' },
+  'confirm-email-change': { page: 'verifyPath', purpose: 'email-change-mail' },
+  'email-change-requested': { page: 'stopPath', purpose: 'email-change-stop-mail' },
 }
 
 /** The token stands in the fragment, which no server is sent and no Referer carries. */
-function link(path: string, purpose: MailTokenPurpose, token: MailToken | null): string {
-  return `${environment().origin}${path}#token=${sealMailToken(purpose, needed(token))}`
-}
-
-const codePurposes: Partial<Record<MailKind, MailCodePurpose>> = {
-  'confirm-registration': 'registration-mail',
-  'reset-password': 'reset-mail',
+function address(kind: MailKind, token: MailToken | null): string {
+  const { origin, verifyPath, resetPath } = environment()
+  const link = links[kind]
+  if (link === undefined) return `${origin}/`
+  const path = { verifyPath, resetPath, stopPath: '/auth/stop' }[link.page]
+  return `${origin}${path}#token=${sealMailToken(link.purpose, needed(token))}`
 }
 
 /** In two groups of three, with a plain space, which the page accepts when the code is pasted. */
 function code(kind: MailKind, token: MailToken | null): string | undefined {
-  const purpose = codePurposes[kind]
+  const purpose = links[kind]?.code
   if (purpose === undefined) return undefined
   const digits = mailCode(purpose, needed(token))
   return `${digits.slice(0, 3)} ${digits.slice(3)}`
@@ -164,7 +161,7 @@ function asText(letter: Letter): string {
   const { words, language, action, code: digits } = letter
   return [
     ...words.paragraphs,
-    ...(action ? [`${action.label}:\n${action.url}`] : []),
+    ...(action ? [`${action.label}\n${action.url}`] : []),
     ...(digits === undefined ? [] : [language.codeInstead, digits, language.codeIsSecret]),
     words.ifNotYou,
     footer(letter).join('\n'),
@@ -222,11 +219,11 @@ ${DARK_STYLE}
 </head>
 <body class="room" style="background:#f2f1ed;margin:0;padding:0">
 <div style="display:none;max-height:0;overflow:hidden;mso-hide:all">${escape(words.preview)}</div>
-<div class="room" role="article" aria-label="${subject}" ${spoken} style="background:#f2f1ed;${SANS};font-size:16px;line-height:1.55;padding:28px 12px;-webkit-text-size-adjust:100%">
+<div class="room" role="article" aria-label="${subject}" ${spoken} style="background:#f2f1ed;${SANS};font-size:16px;line-height:1.55;overflow-wrap:break-word;padding:28px 12px;word-wrap:break-word;-webkit-text-size-adjust:100%">
 <!--[if mso]><table role="presentation" align="center" width="560" cellpadding="0" cellspacing="0"><tr><td><![endif]-->
 <div style="margin:0 auto;max-width:560px">
 <div class="door" style="background:#17382f;border-bottom:3px solid #d8b45c;border-radius:8px 8px 0 0;color:#efe9da;${ENGRAVED};font-size:19px;letter-spacing:2px;padding:18px 36px">${escape(product)}</div>
-<div class="card" style="background:#fdfcfa;border:1px solid #d7d5cd;border-radius:0 0 8px 8px;border-top:0;overflow-wrap:break-word;padding:30px 36px 34px">
+<div class="card" style="background:#fdfcfa;border:1px solid #d7d5cd;border-radius:0 0 8px 8px;border-top:0;padding:30px 36px 34px">
 ${body.join('\n')}
 </div>
 <div class="quiet" style="${QUIET};font-size:13px;padding:18px 12px 0;text-align:center">
@@ -250,7 +247,7 @@ function plainAddress(lead: string, url: string): string {
 function codeBlock({ codeInstead, codeIsSecret }: Language, digits: string): string {
   return `<div style="margin:26px 0 0">
 <p class="ink" style="${INK};margin:0">${escape(codeInstead)}</p>
-<p class="ink" dir="ltr" style="${INK};${MONO};font-size:30px;letter-spacing:4px;line-height:1.3;margin:10px 0;white-space:nowrap">${digits}</p>
+<p class="ink" dir="ltr" style="${INK};${MONO};font-size:30px;letter-spacing:4px;line-height:1.3;margin:10px 0;white-space:nowrap;word-spacing:-8px">${digits}</p>
 <p class="quiet" style="${QUIET};font-size:13px;margin:0">${escape(codeIsSecret)}</p>
 </div>`
 }

@@ -97,7 +97,7 @@ interface DeliveredOne {
 
 async function deliverOne(mail: OwedMail): Promise<DeliveredOne> {
   try {
-    const delivery = await sendMail(mail.recipient, composeMessage(mail.kind, mail.token), mail.id)
+    const delivery = await send(mail)
     if (delivery.kind !== 'sent') log('warn', 'mail-not-sent', { mailId: mail.id, reason: delivery.reason })
     return await mark(mail, delivery)
   } catch (error) {
@@ -107,6 +107,14 @@ async function deliverOne(mail: OwedMail): Promise<DeliveredOne> {
     })
     return { outcome: 'waiting', due: [] }
   }
+}
+
+/** A link that has expired on the way helps nobody: whoever waits for it has asked for another one. */
+async function send(mail: OwedMail): Promise<Delivery> {
+  if (mail.token !== null && mail.token.expiresAt.getTime() <= Date.now()) {
+    return { kind: 'never', reason: 'the link has expired' }
+  }
+  return sendMail(mail.recipient, composeMessage(mail.kind, mail.token), mail.id)
 }
 
 /** Writes down how a try ended and, when it went well, claims a few others that are due: one statement. */

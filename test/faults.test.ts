@@ -148,6 +148,19 @@ describe('with the mail provider away', () => {
     expect((await runMaintenance()).body.mail).toEqual({ sent: 0, waiting: 0, givenUp: 0 })
   })
 
+  test('a mail whose link expired on the way is given up', async () => {
+    const email = newAddress()
+    inbox.fault = () => ({ kind: 'status', code: 500 })
+    await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+    inbox.fault = undefined
+    await query(
+      "UPDATE outbox SET token_expires_at = now() - interval '1 second', next_attempt_at = now() WHERE recipient = $1",
+      email,
+    )
+    expect((await runMaintenance()).body.mail).toEqual({ sent: 0, waiting: 0, givenUp: 1 })
+    expect(await mailsTo(email)).toEqual([])
+  })
+
   test('a mail whose row was not marked as sent is not sent twice', async () => {
     const email = newAddress()
     gateway.fault = ({ statements }) =>

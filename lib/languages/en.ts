@@ -5,8 +5,8 @@ export const english: Language = {
   direction: 'ltr',
   withoutButton: 'If the button does not work, open this address in your browser:',
   codeInstead:
-    'Reading this on another device? Type this code on the page instead, there where you asked for this mail:',
-  codeIsSecret: 'Share this code with nobody.',
+    'Reading this on another device? Type this code instead, on the page where you asked for this mail:',
+  codeIsSecret: 'Do not share this code with anybody.',
   neverAsked: (product) => `${product} never asks you to send your password or a code to anybody.`,
   help: (address) => `Questions? Write to ${address}.`,
   mails: {
@@ -15,7 +15,7 @@ export const english: Language = {
       preview: `One more step and your account is ready. The link works for ${hours} hours.`,
       paragraphs: [
         `Confirm that this address is yours, and your ${product} account is ready.`,
-        `The link works once, for ${hours} hours. In any other browser than the one you registered in, have the password at hand that you chose: the page asks for it.`,
+        `The link works once, for ${hours} hours. If you open it in another browser than the one you registered in, the page asks for the password you chose.`,
       ],
       button: 'Confirm my address',
       ifNotYou:

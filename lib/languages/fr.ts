@@ -41,7 +41,7 @@ export const french: Language = {
         `Quelqu’un, sans doute vous, a demandé un nouveau mot de passe pour votre compte ${product}.`,
         `Le lien ne sert qu’une fois et reste valable ${minutes} minutes. Dès que le nouveau mot de passe est en place, tous les appareils sont déconnectés.`,
       ],
-      button: 'Choisir un nouveau mot de passe',
+      button: 'Choisir un mot de passe',
       ifNotYou:
         'Si vous n’êtes pas à l’origine de cette demande, vous n’avez rien à faire. Votre mot de passe reste le même.',
     }),

@@ -1,0 +1,314 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { MAIL_LANGUAGES, type MailLanguage } from './env.ts'
+import { english } from './languages/en.ts'
+import { mailCode, type MailCodePurpose } from './mail-code.ts'
+import {
+  EMAIL_CHANGE_LINK_LIFETIME_SECONDS,
+  openMailToken,
+  REGISTRATION_LINK_LIFETIME_SECONDS,
+  RESET_LINK_LIFETIME_SECONDS,
+  type MailTokenPurpose,
+} from './mail-token.ts'
+import type { MailKind, Message } from './messages.ts'
+
+const ORIGIN = 'https://app.latchkey.test'
+const TOKEN = {
+  id: '0199c6f8-5a1e-7c3d-9b2a-4f6e8d0c1b2a',
+  expiresAt: new Date(Math.ceil(Date.now() / 1000 + 3600) * 1000),
+}
+
+const KINDS = Object.keys(english.mails) as MailKind[]
+
+interface MailedLink {
+  path: string
+  purpose: MailTokenPurpose
+  lifetime: string
+  code?: MailCodePurpose
+}
+
+const REGISTRATION_LIFETIME = `${REGISTRATION_LINK_LIFETIME_SECONDS / 3600} hours`
+const RESET_LIFETIME = `${RESET_LINK_LIFETIME_SECONDS / 60} minutes`
+const EMAIL_CHANGE_LIFETIME = `${EMAIL_CHANGE_LINK_LIFETIME_SECONDS / 3600} hours`
+
+const LINKS: Partial<Record<MailKind, MailedLink>> = {
+  'confirm-registration': {
+    path: '/auth/verify',
+    purpose: 'registration-mail',
+    lifetime: REGISTRATION_LIFETIME,
+    code: 'registration-mail',
+  },
+  'reset-password': {
+    path: '/auth/reset',
+    purpose: 'reset-mail',
+    lifetime: RESET_LIFETIME,
+    code: 'reset-mail',
+  },
+  'confirm-email-change': {
+    path: '/auth/verify',
+    purpose: 'email-change-mail',
+    lifetime: EMAIL_CHANGE_LIFETIME,
+  },
+  'email-change-requested': {
+    path: '/auth/stop',
+    purpose: 'email-change-stop-mail',
+    lifetime: EMAIL_CHANGE_LIFETIME,
+  },
+}
+
+const WITHOUT_BUTTON: readonly MailKind[] = ['email-changed', 'account-deleted']
+
+/** How a mail of each language begins to say what to do if it was not you. */
+const IF_NOT_YOU: Record<MailLanguage, string> = {
+  en: 'If it was not you',
+  de: 'Wenn Sie das nicht waren, ',
+  fr: 'Si vous n’êtes pas à l’origine de',
+  es: 'Si no ha sido usted',
+}
+
+/** The mails of an instance that starts with these variables. */
+async function mailsWith(variables: Record<string, string>): Promise<[MailKind, Message][]> {
+  vi.resetModules()
+  for (const [key, value] of Object.entries(variables)) vi.stubEnv(key, value)
+  const { composeMessage } = await import('./messages.ts')
+  return KINDS.map((kind) => [kind, composeMessage(kind, TOKEN)])
+}
+
+function countOf(part: string, text: string): number {
+  return text.split(part).length - 1
+}
+
+/** The text of a mail as a client would show it, without what is only in its source. */
+function shownText(html: string): string {
+  return html
+    .replace(/<head>.*<\/head>/s, '')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/&quot;|&#39;|&lt;|&gt;/g, '"')
+    .replaceAll('&amp;', '&')
+}
+
+function linkIn(text: string): string {
+  return /^https:\/\/\S+$/m.exec(text)?.[0] ?? ''
+}
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
+
+describe.each(MAIL_LANGUAGES)('the mails, MAIL_LANGUAGE=%s', (language) => {
+  test('every mail has a subject, a text and an HTML part, all in that language', async () => {
+    for (const [kind, { subject, text, html }] of await mailsWith({ MAIL_LANGUAGE: language })) {
+      expect(subject, kind).not.toBe('')
+      expect(text.length, kind).toBeGreaterThan(150)
+      expect(html, kind).toMatch(/^<!doctype html>\n<html lang="(\w+)" dir="ltr">/)
+      expect(countOf(`lang="${language}" dir="ltr"`, html), kind).toBe(2)
+      expect(html.match(/<h1[^>]*>(.*)<\/h1>/)?.[1], kind).toBe(subject)
+      expect(shownText(html), kind).not.toMatch(/undefined|NaN|\[object|\$\{/)
+      expect(text, kind).not.toMatch(/undefined|NaN|\[object|\$\{/)
+    }
+  })
+
+  test('both parts say the same', async () => {
+    for (const [kind, { text, html }] of await mailsWith({ MAIL_LANGUAGE: language })) {
+      const shown = shownText(html)
+      for (const line of text.split('\n').filter((each) => each !== '')) {
+        expect(shown, kind).toContain(line)
+      }
+    }
+  })
+
+  test('the link is once in the text and twice in the HTML: to press and to copy', async () => {
+    const mails = await mailsWith({ MAIL_LANGUAGE: language })
+    for (const [kind, { text, html }] of mails.filter(([each]) => !WITHOUT_BUTTON.includes(each))) {
+      const link = linkIn(text)
+      expect(countOf(link, text), kind).toBe(1)
+      expect(countOf(link, html), kind).toBe(2)
+      expect(countOf(`href="${link}"`, html), kind).toBe(1)
+    }
+    for (const [kind, { text, html }] of mails.filter(([each]) => WITHOUT_BUTTON.includes(each))) {
+      expect(`${text}${html}`, kind).not.toContain('https:')
+    }
+  })
+
+  test('a link carries the token in its fragment to the page that takes it, the other ones lead to where one signs in', async () => {
+    for (const [kind, { text }] of await mailsWith({ MAIL_LANGUAGE: language })) {
+      const [address, token] = linkIn(text).split('#token=')
+      const { path, purpose, lifetime } = LINKS[kind] ?? { path: '/', purpose: undefined, lifetime: '' }
+      const opened = openMailToken(purpose === undefined ? [] : [purpose], token ?? '')
+      expect(address, kind).toBe(WITHOUT_BUTTON.includes(kind) ? '' : `${ORIGIN}${path}`)
+      expect(opened, kind).toEqual(
+        purpose === undefined ? { kind: 'invalid' } : { kind: 'open', purpose, token: TOKEN },
+      )
+      expect(text, kind).toContain(lifetime.replace(/[a-z]+/, ''))
+    }
+  })
+
+  test('six digits are in the mails that a page takes them for, and in no other one', async () => {
+    for (const [kind, { subject, text, html }] of await mailsWith({ MAIL_LANGUAGE: language })) {
+      const purpose = LINKS[kind]?.code
+      const groups = /(?<![\w-])\d{3} \d{3}(?![\w-])/g
+      const digits = purpose && mailCode(purpose, TOKEN)
+      const expected = digits === undefined ? null : [`${digits.slice(0, 3)} ${digits.slice(3)}`]
+      expect(text.match(groups), kind).toEqual(expected)
+      expect(shownText(html).match(groups), kind).toEqual(expected)
+      expect(subject, kind).not.toMatch(/\d/)
+    }
+  })
+
+  test('what a locked phone may show has neither link nor digits of the code', async () => {
+    for (const [kind, { html }] of await mailsWith({ MAIL_LANGUAGE: language })) {
+      const preview = /<div style="display:none[^"]*">([^<]+)<\/div>/.exec(html)?.[1]
+      expect(preview, kind).toMatch(/.{20}/)
+      expect(preview, kind).not.toMatch(/https?:|token|\d{3}/)
+    }
+  })
+
+  test('[63B-4 4.2.3] every mail says what to do if it was not you, and names the support address where there is one', async () => {
+    const without = await mailsWith({ MAIL_LANGUAGE: language })
+    const support = "o'brien+help@example.com"
+    const named = await mailsWith({ MAIL_LANGUAGE: language, SUPPORT_ADDRESS: support })
+    for (const [kind, { text, html }] of [...without, ...named]) {
+      expect(text, kind).toContain(IF_NOT_YOU[language])
+      expect(shownText(html), kind).toContain(IF_NOT_YOU[language])
+    }
+    for (const [kind, { text, html }] of without) expect(`${text}${html}`, kind).not.toMatch(/\w@\w|mailto:/)
+    for (const [kind, { text, html }] of named) {
+      expect(text, kind).toContain(support)
+      expect(html, kind).toContain(
+        '<a href="mailto:o&#39;brien%2Bhelp@example.com" style="color:inherit">o&#39;brien+help@example.com</a>',
+      )
+    }
+    // Where nothing but a person can help, the address stands in the very sentence.
+    for (const [kind, { text }] of named.filter(([each]) => WITHOUT_BUTTON.includes(each))) {
+      const sentence = text.split('\n\n').find((each) => each.startsWith(IF_NOT_YOU[language]))
+      expect(sentence, kind).toContain(support)
+    }
+  })
+
+  test('[ASVS 14.2.3] a mail loads nothing and leads nowhere but to the own origin', async () => {
+    const mails = await mailsWith({ MAIL_LANGUAGE: language, SUPPORT_ADDRESS: 'help@example.com' })
+    for (const [kind, { text, html }] of mails) {
+      for (const [address] of `${text}\n${html}`.matchAll(/\w+:\/\/[^\s"<]*/g)) {
+        expect(new URL(address).origin, kind).toBe(ORIGIN)
+      }
+      for (const [, href] of html.matchAll(/href="([^"]*)"/g)) {
+        expect(href, kind).toMatch(/^(?:https:\/\/app\.latchkey\.test\/|mailto:help@example\.com$)/)
+      }
+      expect(html, kind).not.toMatch(/<(?:img|script|link|iframe|object|embed|video|audio|form|base|svg)\b/i)
+      expect(html, kind).not.toMatch(/\b(?:src|srcset|background|poster|ping)=|url\(|@import|\bon\w+=/i)
+    }
+  })
+
+  test('[ASVS 1.3.11] a product name is text in the HTML, whatever it has in it', async () => {
+    const plain = await mailsWith({ MAIL_LANGUAGE: language, PRODUCT_NAME: 'Locks and Keys' })
+    const product = `"Locks" & 'Keys' &lt;b&gt; $& {x}`
+    const odd = new Map(await mailsWith({ MAIL_LANGUAGE: language, PRODUCT_NAME: product }))
+    const tags = (html: string) =>
+      [...html.matchAll(/<(\/?\w+)(?:\s+[\w-]+(?:="[^"<>]*")?)*\s*>/g)].map(([, tag]) => tag)
+    for (const [kind, { html }] of plain) {
+      const message = odd.get(kind)
+      expect(tags(message?.html ?? ''), kind).toEqual(tags(html))
+      expect(message?.html, kind).toContain(
+        '&quot;Locks&quot; &amp; &#39;Keys&#39; &amp;lt;b&amp;gt; $&amp; {x}',
+      )
+      expect(message?.html, kind).not.toContain(`& '`)
+      expect(message?.subject, kind).toContain(product)
+      expect(message?.text, kind).toContain(product)
+    }
+  })
+
+  test('[ASVS 1.3.11] a subject is one line of at most 78 characters, and no part has a carriage return', async () => {
+    for (const product of ['Latchkey', 'app.latchkey.test', 'Riverside Library']) {
+      for (const [kind, message] of await mailsWith({ MAIL_LANGUAGE: language, PRODUCT_NAME: product })) {
+        expect(message.subject, kind).toMatch(/^[^\p{Cc}\u2028\u2029]{1,78}$/u)
+        expect(message.subject, kind).toContain(product)
+        expect(`${message.text}${message.html}`, kind).not.toMatch(/[^\P{Cc}\n]/u)
+      }
+    }
+  })
+
+  test('a mail that is made again is the same, byte for byte', async () => {
+    const variables = { MAIL_LANGUAGE: language, SUPPORT_ADDRESS: 'help@example.com' }
+    const first = await mailsWith(variables)
+    vi.useFakeTimers({ now: Date.now() + 20 * 60 * 60 * 1000 })
+    const again = await mailsWith(variables)
+    vi.useRealTimers()
+    expect(again).toEqual(first)
+  })
+})
+
+describe('the mails', () => {
+  test('no sentence of a language is left in another one', async () => {
+    const sentences = new Map<string, MailLanguage>()
+    for (const language of MAIL_LANGUAGES) {
+      const own = new Set<string>()
+      for (const [, { subject, text }] of await mailsWith({ MAIL_LANGUAGE: language })) {
+        for (const line of [subject, ...text.split('\n')]) own.add(line)
+      }
+      for (const line of own) {
+        if (!/\p{L}{2} \p{L}/u.test(line)) continue
+        expect(sentences.get(line), line).toBeUndefined()
+        sentences.set(line, language)
+      }
+    }
+    expect(sentences.size).toBeGreaterThan(150)
+  })
+
+  test('the languages are the files of lib/languages', () => {
+    const files = readdirSync(join(import.meta.dirname, 'languages'))
+    expect(files.toSorted()).toEqual(MAIL_LANGUAGES.map((code) => `${code}.ts`).toSorted())
+  })
+
+  test('they are in English when nothing is said', async () => {
+    const subjects = (await mailsWith({})).map(([, { subject }]) => subject)
+    expect(subjects).toEqual([
+      'Confirm your address for Latchkey',
+      'You already have an account at Latchkey',
+      'Choose a new password for Latchkey',
+      'Your Latchkey password was changed',
+      'Your Latchkey password is locked',
+      'A device was signed out of Latchkey',
+      'Your Latchkey password was changed',
+      'Confirm your new address for Latchkey',
+      'Somebody wants to change your Latchkey address',
+      'Your Latchkey address was changed',
+      'Your Latchkey account was deleted',
+    ])
+  })
+
+  test('links lead to the pages of VERIFY_PATH and RESET_PATH, and the stop link to ours', async () => {
+    const mails = await mailsWith({ VERIFY_PATH: '/welcome', RESET_PATH: '/account/new-password' })
+    const addresses = mails.map(([kind, { text }]) => [kind, linkIn(text).split('#')[0]])
+    expect(Object.fromEntries(addresses)).toMatchObject({
+      'confirm-registration': `${ORIGIN}/welcome`,
+      'confirm-email-change': `${ORIGIN}/welcome`,
+      'reset-password': `${ORIGIN}/account/new-password`,
+      'email-change-requested': `${ORIGIN}/auth/stop`,
+    })
+  })
+
+  test('a mail that needs a token is not made without one', async () => {
+    const { composeMessage } = await import('./messages.ts')
+    for (const kind of KINDS.filter((each) => LINKS[each] !== undefined)) {
+      expect(() => composeMessage(kind, null), kind).toThrow('this mail needs a token')
+    }
+    for (const kind of KINDS.filter((each) => LINKS[each] === undefined)) {
+      expect(composeMessage(kind, null).text, kind).not.toContain('#token=')
+    }
+  })
+
+  test('docs/mail.md lists exactly these mails, with what they carry and for how long', () => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/mail.md'), 'utf8')
+    const rows = [...page.matchAll(/^\| `([a-z-]+)` +\|.*\|([^|]*)\|([^|]*)\|$/gm)].map(
+      ([, kind, carries, lifetime]) => [kind, carries?.trim(), lifetime?.trim()],
+    )
+    expect(rows).toEqual(
+      KINDS.map((kind) => {
+        const link = LINKS[kind]
+        if (link === undefined) return [kind, '—', '—']
+        return [kind, `link to \`${link.path}\`${link.code ? ', code' : ''}`, link.lifetime]
+      }),
+    )
+  })
+})

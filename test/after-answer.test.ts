@@ -1,0 +1,52 @@
+import { afterEach, expect, test } from 'vitest'
+import { newBrowser } from './browser.ts'
+import { query } from './database.ts'
+import { mailsTo, newAddress, PASSWORD } from './people.ts'
+import { inbox } from './setup-stack.ts'
+
+const REQUEST_CONTEXT = Symbol.for('@vercel/request-context')
+
+/** The platform, which keeps the function alive for what it is given. */
+function withPlatform(): Promise<unknown>[] {
+  const works: Promise<unknown>[] = []
+  const context = { get: () => ({ waitUntil: (work: Promise<unknown>) => works.push(work) }) }
+  Reflect.set(globalThis, REQUEST_CONTEXT, context)
+  return works
+}
+
+afterEach(() => {
+  Reflect.deleteProperty(globalThis, REQUEST_CONTEXT)
+  inbox.fault = undefined
+})
+
+test('[CS Forgot Password] where the platform waits, the answer does not wait for the provider, known address or not', async () => {
+  const works = withPlatform()
+  const email = newAddress()
+  inbox.fault = () => ({ kind: 'delay', milliseconds: 2000 })
+  expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
+  expect((await newBrowser().send('reset', 'POST', { email: newAddress() })).status).toBe(202)
+  expect(await query('SELECT sent_at, attempts FROM outbox WHERE recipient = $1', email)).toEqual([
+    { sent_at: null, attempts: 0 },
+  ])
+  expect(works).toHaveLength(1)
+  await Promise.all(works)
+  expect(await mailsTo(email)).toHaveLength(1)
+  const [sent] = await query('SELECT sent_at FROM outbox WHERE recipient = $1', email)
+  expect(sent.sent_at).not.toBeNull()
+})
+
+test('where nothing waits for it, the mail has gone when the answer comes', async () => {
+  const email = newAddress()
+  await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+  expect(await mailsTo(email)).toHaveLength(1)
+})
+
+test('a mail that failed once goes along with the next one', async () => {
+  const [first, second] = [newAddress(), newAddress()]
+  inbox.fault = () => ({ kind: 'status', code: 500 })
+  await newBrowser().send('register', 'POST', { email: first, password: PASSWORD })
+  inbox.fault = undefined
+  await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', first)
+  await newBrowser().send('register', 'POST', { email: second, password: PASSWORD })
+  expect([await mailsTo(first), await mailsTo(second)].map((mails) => mails.length)).toEqual([1, 1])
+})
