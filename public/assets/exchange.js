@@ -35,6 +35,8 @@ function mask(key, value) {
   if (typeof value !== 'string') return value
   if (/password/i.test(key)) return '••••••••'
   if (/token/i.test(key)) return shorten(value)
+  // A problem's code is a word and may be seen.
+  if (key === 'code' && !/^[a-z-]+$/.test(value)) return '••••••'
   return value
 }
 

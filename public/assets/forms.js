@@ -6,6 +6,8 @@ import { element, elements } from './elements.js'
 // One request at a time on the whole page: a second press, of whichever button, is no second request.
 let busy = false
 
+const SECRET_FIELDS = 'input[type="password"], input[autocomplete="one-time-code"]'
+
 /**
  * Makes a form send a request when it is submitted.
  * What was typed stays until the request has succeeded. An error goes beside its field, or above the form.
@@ -34,11 +36,29 @@ export function connect(form, send, done, failed = () => false) {
     const pressed = submitter ?? element('button[type="submit"]', HTMLButtonElement, form)
     const answer = await whileBusy(pressed, () => send(fields))
     if (answer.ok) {
-      for (const field of elements('input[type="password"]', HTMLInputElement, form)) field.value = ''
+      for (const field of elements(SECRET_FIELDS, HTMLInputElement, form)) field.value = ''
       done(answer.body, fields)
     } else if (!failed(answer, fields)) {
       showFailure(form, answer)
     }
+  }
+}
+
+/** Lets an address that is typed in one form be there in the others, too. */
+export function shareAddress() {
+  document.addEventListener('input', ({ target }) => {
+    if (target instanceof HTMLInputElement && target.name === 'email') fillAddress(target.value)
+  })
+}
+
+/**
+ * Writes an address into every form.
+ * @param {string} email
+ */
+export function fillAddress(email) {
+  for (const field of elements('input[name="email"]', HTMLInputElement)) {
+    // Written again, the same text would move the cursor in it.
+    if (field.value !== email) field.value = email
   }
 }
 
@@ -81,7 +101,10 @@ export function showFieldError(field, ...reasons) {
  */
 export function explain({ status, timedOut, problem, retryAfterSeconds, requestId }) {
   if (timedOut) return ['The answer did not come in time. Try again.']
-  if (status === 0) return ['You seem to be offline; nothing was changed. Try again.']
+  if (status === 0) {
+    // It may have arrived and its answer been lost: nothing is said of what was done.
+    return [navigator.onLine ? 'No answer came. Try again.' : 'You seem to be offline. Try again.']
+  }
 
   const title = problem?.title ?? 'Something went wrong'
   const detail = problem?.detail ?? 'The answer was not one this page understands. Try again in a moment.'

@@ -1,7 +1,7 @@
 import { elements } from './elements.js'
 
 // The local stack catches every mail; for anybody else nothing listens here.
-const LOCAL_INBOX = 'http://localhost:54331/inbox'
+const LOCAL_INBOX = 'http://127.0.0.1:54331/inbox'
 
 /** Shows the links to the inbox, on a developer's own machine alone. */
 export function showInboxLinks() {

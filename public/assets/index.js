@@ -1,8 +1,9 @@
 import { call } from './api.js'
 import { element, elements, write } from './elements.js'
 import { shorten, showExchanges } from './exchange.js'
-import { connect, explain, inWords, showNotice, showView } from './forms.js'
+import { connect, explain, fillAddress, inWords, shareAddress, showNotice, showView } from './forms.js'
 import { showInboxLinks } from './inbox.js'
+import { addressAndCode, connectReset, connectVerification } from './proof.js'
 
 /**
  * @typedef {{
@@ -19,11 +20,14 @@ let session = null
 
 const signInForm = formOf('sign-in')
 const verificationForm = formOf('verification-mail')
+const verifyCodeForm = element('#verify-code', HTMLFormElement)
+const resetCodeForm = element('#reset-code', HTMLFormElement)
 const sessionForm = formOf('signed-in')
 const nav = element('#ways', HTMLElement)
 
 showExchanges()
 showInboxLinks()
+shareAddress()
 
 connect(
   signInForm,
@@ -54,6 +58,9 @@ connect(
   (_, { email }) => mailed(email, 'verify'),
 )
 
+connectVerification(verifyCodeForm, addressAndCode, () => backToSignIn('Your address is confirmed.'))
+connectReset(resetCodeForm, addressAndCode, () => backToSignIn('Your password is changed.'))
+
 connect(
   sessionForm,
   ({ action }) => {
@@ -73,14 +80,6 @@ connect(
   (body) => signedIn(body),
   sessionFailed,
 )
-
-// An address typed in one form is there in the next.
-document.addEventListener('input', ({ target }) => {
-  if (!(target instanceof HTMLInputElement) || target.name !== 'email') return
-  for (const field of elements('input[name="email"]', HTMLInputElement)) {
-    if (field !== target) field.value = target.value
-  }
-})
 
 addEventListener('hashchange', () => {
   if (session) return
@@ -139,6 +138,8 @@ function refreshed(body) {
 /** @param {string} message */
 function signedOut(message) {
   session = null
+  // Nothing of the account is left for whoever sits here next.
+  write('#signed-in dd :is(span, small, code)', '')
   delete document.documentElement.dataset.latch
   forgetView()
   showWayIn()
@@ -182,11 +183,23 @@ function hashOf(way) {
  * @param {'register' | 'reset' | 'verify'} kind
  */
 function mailed(email, kind) {
-  for (const note of elements('[data-mailed]', HTMLElement)) note.hidden = note.dataset.mailed !== kind
+  for (const part of elements('[data-mailed]', HTMLElement)) {
+    part.hidden = !part.dataset.mailed?.split(' ').includes(kind)
+  }
+  verifyCodeForm.reset()
+  resetCodeForm.reset()
+  fillAddress(email)
   write('.mailed-to', email)
   for (const way of elements('li', HTMLElement, nav)) way.hidden = false
   forgetView()
   showView('mailed')
+}
+
+/** @param {string} message what has been done with the code of a mail */
+function backToSignIn(message) {
+  forgetView()
+  showWayIn()
+  say(`${message} Sign in with your password.`)
 }
 
 /**
@@ -199,7 +212,7 @@ function sendAgainButton(email) {
   button.textContent = 'Send a new mail'
   button.addEventListener('click', () => {
     location.hash = 'verification-mail'
-    element('input', HTMLInputElement, verificationForm).value = email
+    fillAddress(email)
     verificationForm.requestSubmit()
   })
   return button

@@ -1,11 +1,13 @@
 import { call } from './api.js'
-import { element, write } from './elements.js'
-import { connect, showView } from './forms.js'
+import { element, elements, write } from './elements.js'
+import { connect, fillAddress, shareAddress, showView } from './forms.js'
 import { showInboxLinks } from './inbox.js'
 
 /** @typedef {import('./api.js').Answer} Answer */
 
-/** @type {Record<string, [heading: string, text: string]>} */
+/** @typedef {'token-expired' | 'token-spent' | 'token-invalid'} LinkFault */
+
+/** @type {Record<LinkFault | 'mail-wanted', [heading: string, text: string]>} */
 const BROKEN = {
   'token-expired': [
     'This link has expired',
@@ -21,33 +23,35 @@ const BROKEN = {
     'Part of it may have been lost on the way. ' +
       'Press the link in the mail once more, or ask for a new one below.',
   ],
-  'token-missing': [
-    'Open the link in your mail',
-    'This page works with the link we mailed you. If you have reloaded the page, press the link again: ' +
-      'opening it does not use it up. Or ask for a new one below.',
-  ],
+  'mail-wanted': ['Ask for a new mail', 'It brings a new link and a new code.'],
 }
+
+/** @type {Record<'link-missing' | 'mailed', string>} */
+const CODE_ENTRY_TITLES = { 'link-missing': 'Open the link in your mail', mailed: 'Check your mail' }
 
 /**
  * Begins a page that a mailed link opens, now and whenever such a link is opened in this tab again.
- * The page has the views `ready`, `broken` and `mailed`, and the form `mail-form`.
+ * The page has the views `ready`, `broken` and `code-entry`, and the forms `mail-form` and `code-form`.
  * @param {string} name the function that mails a new link
  * @param {(token: string) => void} begin
  */
 export function followLink(name, begin) {
-  const form = element('#mail-form', HTMLFormElement)
   connect(
-    form,
+    element('#mail-form', HTMLFormElement),
     ({ email }) => call('POST', name, { email }),
     (_, { email }) => {
+      element('#code-form', HTMLFormElement).reset()
+      fillAddress(email)
       write('#mailed-to', email)
-      showView('mailed')
+      showCodeEntry('mailed', true)
     },
   )
+  element('#want-mail', HTMLButtonElement).addEventListener('click', () => showBroken('mail-wanted', true))
   showInboxLinks()
+  shareAddress()
 
   onLink((token, focus) => {
-    if (!token) return showBroken('token-missing', focus)
+    if (!token) return showCodeEntry('link-missing', focus)
     begin(token)
     showView('ready', { focus })
   })
@@ -67,16 +71,24 @@ export function onLink(open) {
  * @param {Answer} answer
  * @returns {boolean} whether it was
  */
-export function linkFailed({ problem }) {
-  const code = problem?.errors?.some(({ pointer }) => /^#?\/token$/.test(pointer))
-    ? 'token-invalid'
-    : problem?.code
-  if (!code || !Object.hasOwn(BROKEN, code)) return false
-  showBroken(code, true)
-  return true
+export function linkFailed(answer) {
+  const fault = linkFault(answer)
+  if (fault) showBroken(fault, true)
+  return fault !== null
 }
 
-/** The token leaves the address bar and the history at once; from then on it is in memory alone. */
+/**
+ * What is wrong with the link; null when something else is.
+ * @param {Answer} answer
+ * @returns {LinkFault | null}
+ */
+export function linkFault({ problem }) {
+  if (problem?.errors?.some(({ pointer }) => pointer === '#/token')) return 'token-invalid'
+  const faults = /** @type {const} */ (['token-expired', 'token-spent', 'token-invalid'])
+  return faults.find((fault) => fault === problem?.code) ?? null
+}
+
+/** The token leaves the address bar and the tab's history at once; from then on this page has it in memory alone. */
 function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token')
   history.replaceState(null, '', location.pathname + location.search)
@@ -84,12 +96,22 @@ function takeToken() {
 }
 
 /**
- * @param {string} code
+ * @param {'link-missing' | 'mailed'} cause
  * @param {boolean} focus
  */
-function showBroken(code, focus) {
-  const [heading, text] = BROKEN[code] ?? []
-  write('#broken-title', heading ?? '')
-  write('#broken-text', text ?? '')
+function showCodeEntry(cause, focus) {
+  write('#code-title', CODE_ENTRY_TITLES[cause])
+  for (const part of elements('[data-entry]', HTMLElement)) part.hidden = part.dataset.entry !== cause
+  showView('code-entry', { focus })
+}
+
+/**
+ * @param {keyof typeof BROKEN} cause
+ * @param {boolean} focus
+ */
+function showBroken(cause, focus) {
+  const [heading, text] = BROKEN[cause]
+  write('#broken-title', heading)
+  write('#broken-text', text)
   showView('broken', { focus })
 }

@@ -1,22 +1,20 @@
-import { call } from './api.js'
 import { element } from './elements.js'
-import { connect, showView } from './forms.js'
+import { showView } from './forms.js'
 import { followLink, linkFailed } from './link.js'
+import { addressAndCode, connectReset } from './proof.js'
 
 const form = element('#reset-form', HTMLFormElement)
 let token = ''
 
-connect(
-  form,
-  ({ password }) => call('PUT', 'reset', { token, password }),
-  () => {
-    token = ''
-    showView('changed')
-  },
-  linkFailed,
-)
+connectReset(form, () => ({ token }), changed, linkFailed)
+connectReset(element('#code-form', HTMLFormElement), addressAndCode, changed)
 
 followLink('reset', (fresh) => {
   token = fresh
   form.reset()
 })
+
+function changed() {
+  token = ''
+  showView('changed')
+}

@@ -1,7 +1,7 @@
 import { call } from './api.js'
 import { element } from './elements.js'
 import { connect, showView } from './forms.js'
-import { onLink } from './link.js'
+import { linkFault, onLink } from './link.js'
 
 let token = ''
 
@@ -12,8 +12,8 @@ connect(
     token = ''
     showView('stopped')
   },
-  ({ problem }) => {
-    if (!problem?.code.startsWith('token-')) return false
+  (answer) => {
+    if (!linkFault(answer)) return false
     showView('broken')
     return true
   },
@@ -21,5 +21,5 @@ connect(
 
 onLink((fresh, focus) => {
   token = fresh ?? ''
-  showView(token ? 'ready' : 'broken', { focus })
+  showView(token ? 'ready' : 'link-missing', { focus })
 })

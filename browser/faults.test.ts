@@ -1,0 +1,202 @@
+/** When something is away: a sentence says so, what was typed stays, and the same press works afterwards. */
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import { gateway, inboxUrl, visit } from './app.ts'
+import { codeIn, linkIn, mailsTo } from './mails.ts'
+import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register, signIn } from './people.ts'
+import { askForReset } from './story.ts'
+import { expectText, expectView, field, type Visitor } from './visitors.ts'
+
+const DATABASE_AWAY = 'Not available at the moment'
+const NO_ANSWER = 'No answer came. Try again.'
+
+function stopDatabase(visitor: Visitor): void {
+  visitor.expected.push(/status of 503/)
+  gateway.fault = () => ({ kind: 'refuse' })
+}
+
+async function cutOff(visitor: Visitor): Promise<void> {
+  visitor.expected.push(/net::ERR_FAILED/)
+  await visitor.context.route('**/api/**', (route) => route.abort())
+}
+
+async function reconnect({ context }: Visitor): Promise<void> {
+  gateway.fault = undefined
+  await context.unroute('**/api/**')
+}
+
+/** The notice of the form that is shown. */
+async function expectNotice(page: Page, text: string): Promise<void> {
+  await page.getByRole('alert').filter({ hasText: text }).filter({ visible: true }).waitFor()
+}
+
+async function typed(page: Page): Promise<string[]> {
+  const fields = await page.locator('input').filter({ visible: true }).all()
+  return Promise.all(fields.map((input) => input.inputValue()))
+}
+
+/** Presses with the database away and with the whole API away, then once more with all well. */
+async function pressThroughFaults(visitor: Visitor, button: string): Promise<void> {
+  const { page } = visitor
+  const before = await typed(page)
+  const press = page.getByRole('button', { name: button, exact: true })
+  stopDatabase(visitor)
+  await press.click()
+  await expectNotice(page, DATABASE_AWAY)
+  await expectNotice(page, 'Try again in 5 seconds.')
+  expect(await typed(page)).toEqual(before)
+  await cutOff(visitor)
+  await press.click()
+  await expectNotice(page, NO_ANSWER)
+  expect(await typed(page)).toEqual(before)
+  expect(await page.evaluate('document.activeElement.textContent.trim()')).toBe(button)
+  await reconnect(visitor)
+  await press.click()
+}
+
+test('home: with the API away every form says so and keeps what was typed, and then works', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  const email = await openAccount(visitor, inboxUrl)
+  const stranger = newAddress()
+
+  await page.goto('/#create-account')
+  await field(page, 'Email address').fill(stranger)
+  await field(page, 'Password').fill(PASSWORD)
+  await pressThroughFaults(visitor, 'Create account')
+  await expectView(page, 'Check your mail')
+  const [mail] = await mailsTo(inboxUrl, stranger, 'verify')
+  await field(page, 'Code').fill(codeIn(mail?.text))
+  await pressThroughFaults(visitor, 'Confirm my address')
+  await expectText(page, 'Your address is confirmed.')
+
+  await page.goto('/#verification-mail')
+  await field(page, 'Email address').fill(stranger)
+  await pressThroughFaults(visitor, 'Send a new mail')
+  await expectView(page, 'Check your mail')
+
+  await page.goto('/#reset-mail')
+  await field(page, 'Email address').fill(email)
+  await pressThroughFaults(visitor, 'Send the reset mail')
+  await expectView(page, 'Check your mail')
+  const [reset] = await mailsTo(inboxUrl, email, 'reset')
+  await field(page, 'Code').fill(codeIn(reset?.text))
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await pressThroughFaults(visitor, 'Change my password')
+  await expectText(page, 'Your password is changed.')
+
+  await field(page, 'Email address').fill(email)
+  await field(page, 'Password').fill(OTHER_PASSWORD)
+  await pressThroughFaults(visitor, 'Sign in')
+  await expectView(page, 'You are signed in')
+  await pressThroughFaults(visitor, 'Refresh now')
+  await expectText(page, 'Refreshed: a new access token')
+  await pressThroughFaults(visitor, 'Sign out')
+  await expectView(page, 'Sign in')
+})
+
+test('mailed links: with the API away the token and the new password are kept for the next press', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  const account = await openAccount(visitor, inboxUrl)
+  const email = await register(visitor)
+  const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
+  await page.goto(linkIn(confirmation))
+  await pressThroughFaults(visitor, 'Confirm my address')
+  await expectView(page, 'Your address is confirmed')
+
+  await page.goto('/auth/reset')
+  await field(page, 'Email address').fill(account)
+  await page.getByRole('button', { name: 'Ask for a new mail' }).click()
+  await pressThroughFaults(visitor, 'Send a new mail')
+  await expectView(page, 'Check your mail')
+  const [reset] = await mailsTo(inboxUrl, account, 'reset')
+  await page.goto(linkIn(reset))
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await pressThroughFaults(visitor, 'Change my password')
+  await expectView(page, 'Your password is changed')
+})
+
+test('home: whoever is signed in is not taken for signed out while the API is away', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  const email = await openAccount(visitor, inboxUrl)
+  await signIn(visitor, email)
+  stopDatabase(visitor)
+  await page.reload()
+  await expectView(page, 'Are you signed in?')
+  await expectNotice(page, DATABASE_AWAY)
+  await cutOff(visitor)
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expectNotice(page, NO_ANSWER)
+  expect(await context.cookies()).toHaveLength(2)
+  await reconnect(visitor)
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expectView(page, 'You are signed in')
+})
+
+test('an answer that was lost on the way promises nothing, and the next press tells what was done', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  const email = await register(visitor)
+  const [mail] = await mailsTo(inboxUrl, email, 'verify')
+  await page.goto(linkIn(mail))
+  visitor.expected.push(/net::ERR_FAILED/)
+  await context.route('**/api/auth/verify', async (route) => {
+    await route.fetch()
+    await route.abort()
+  })
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+  await expectNotice(page, NO_ANSWER)
+  await context.unroute('**/api/auth/verify')
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+  await expectView(page, 'This link was used before')
+  await expectText(page, 'If it was you who used it, you can sign in.')
+  await signIn(visitor, email)
+})
+
+test('offline, and with a page of an error in place of the answer, the sentences are others', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  await page.goto('/')
+  await askForReset(page, newAddress())
+  await field(page, 'Code').fill('123456')
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  visitor.expected.push(/net::ERR_INTERNET_DISCONNECTED/, /status of 502/)
+  await context.setOffline(true)
+  await page.getByRole('button', { name: 'Change my password' }).click()
+  await expectNotice(page, 'You seem to be offline. Try again.')
+  await context.setOffline(false)
+
+  const body = '<!doctype html><h1>502: Bad gateway</h1>'
+  await context.route('**/api/**', (route) => route.fulfill({ status: 502, contentType: 'text/html', body }))
+  await page.getByRole('button', { name: 'Change my password' }).click()
+  await expectNotice(page, 'Something went wrong')
+  expect((await typed(page)).slice(1)).toEqual(['123456', OTHER_PASSWORD])
+})
+
+test('too many requests: the time to wait is told in words', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  await page.goto('/')
+  await field(page, 'Email address').fill(newAddress())
+  await field(page, 'Password').fill(PASSWORD)
+  const attempts = Array.from({ length: 20 }, () =>
+    visitor.context.request.post('/api/auth/login', {
+      data: { email: 'nobody.at.all@example.org', password: PASSWORD },
+    }),
+  )
+  await Promise.all(attempts)
+  await field(page, 'Email address').fill('nobody.at.all@example.org')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expectNotice(page, 'Too many requests')
+  await expectText(page, /Try again in \d+ seconds?\.$/)
+})
+
+test('the watch on the console sees a violation of the policy', async () => {
+  const visitor = await visit()
+  await visitor.page.goto('/')
+  await visitor.page.evaluate(`document.body.setAttribute('style', 'color: red')`)
+  await expect.poll(() => visitor.troubles().join()).toContain('Content Security Policy')
+  visitor.expected.push(/Content Security Policy/)
+})

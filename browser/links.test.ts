@@ -1,0 +1,278 @@
+/** Mailed links: what opens them without a press, where their tokens go, and what is said of those that no longer work. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import { inboxUrl, origin, served, stackEnvironment, visit } from './app.ts'
+import { allMailsTo, linkIn, mailsTo, openMail, pressLink } from './mails.ts'
+import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register, signIn, tokenOf } from './people.ts'
+import { chooseNewPassword, pressConfirm } from './story.ts'
+import { expectText, expectView, field, readableCookies, type Visitor } from './visitors.ts'
+
+Object.assign(process.env, stackEnvironment, { APP_URL: 'http://localhost' })
+const { openMailToken, sealMailToken } = await import('../lib/mail-token.ts')
+
+type Purpose = Parameters<typeof sealMailToken>[0]
+
+/** The same token as the link's, as it would be had it been mailed long ago. */
+function expired(purpose: Purpose, link: string): string {
+  const opened = openMailToken([purpose], tokenOf(link))
+  if (opened.kind !== 'open') throw new Error(`the link is ${opened.kind}`)
+  return sealMailToken(purpose, { ...opened.token, expiresAt: new Date(Date.now() - 1000) })
+}
+
+async function askForResetLink({ context }: Visitor, email: string): Promise<string> {
+  const before = await allMailsTo(inboxUrl, email)
+  const known = before.filter(({ text }) => text.includes('/auth/reset#token=')).length
+  expect((await context.request.post('/api/auth/reset', { data: { email } })).status()).toBe(202)
+  const mails = await mailsTo(inboxUrl, email, 'reset', known + 1)
+  return linkIn(mails.at(-1))
+}
+
+/** The links of a requested change of address: to confirm it, and to stop it. */
+async function askForNewAddress(visitor: Visitor, email: string): Promise<{ confirm: string; stop: string }> {
+  await signIn(visitor, email)
+  const newEmail = newAddress()
+  const answer = await visitor.context.request.patch('/api/auth/account', {
+    data: { currentPassword: PASSWORD, email: newEmail },
+  })
+  expect(answer.status()).toBe(200)
+  const [confirm] = await mailsTo(inboxUrl, newEmail, 'verify')
+  const [stop] = await mailsTo(inboxUrl, email, 'stop')
+  return { confirm: linkIn(confirm), stop: linkIn(stop) }
+}
+
+// --- Scanners ---
+
+/** Opens a link as a mail scanner does: by HEAD and GET, then in a browser that waits, points, scrolls and follows links. */
+async function scan(link: string): Promise<void> {
+  await fetch(link, { method: 'HEAD' })
+  await fetch(link)
+  const { context, page } = await visit({ userAgent: 'Mozilla/5.0 (compatible; LinkScanner/1.0)' })
+  await page.goto(link)
+  await page.waitForLoadState('networkidle')
+  for (const [x, y] of [
+    [100, 100],
+    [640, 300],
+    [700, 450],
+  ] as const) {
+    await page.mouse.move(x, y, { steps: 5 })
+  }
+  for (const button of await page.getByRole('button').all()) await button.hover()
+  await page.mouse.wheel(0, 500)
+  await sleep(300)
+  const anchors = await page.locator('a[href]').all()
+  const addresses = await Promise.all(anchors.map((anchor) => anchor.getAttribute('href')))
+  for (const address of new Set(addresses)) {
+    const { href } = new URL(address ?? '', link)
+    if (!href.startsWith(origin)) continue
+    const tab = await context.newPage()
+    await tab.goto(href)
+    await tab.waitForLoadState('networkidle')
+    await tab.close()
+  }
+}
+
+test('a scanner that opens every link and runs its scripts burns nothing: each still works for the person', async () => {
+  const registrant = await visit()
+  const email = await register(registrant)
+  const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
+  const owner = await visit()
+  const account = await openAccount(owner, inboxUrl)
+  const reset = await askForResetLink(owner, account)
+  const change = await askForNewAddress(owner, account)
+  const mailsBefore = (await allMailsTo(inboxUrl, account)).length
+
+  const servedBefore = served.length
+  for (const link of [linkIn(confirmation), reset, change.confirm, change.stop]) await scan(link)
+  const scanned = served.slice(servedBefore)
+  expect(scanned.length).toBeGreaterThan(20)
+  expect(scanned.filter(({ method, url }) => method !== 'GET' && url.startsWith('/api/'))).toEqual([])
+  expect(await allMailsTo(inboxUrl, account)).toHaveLength(mailsBefore)
+
+  await registrant.page.goto(linkIn(confirmation))
+  await pressConfirm(registrant.page)
+  await owner.page.goto(change.stop)
+  await pressStop(owner.page)
+  await owner.page.goto(reset)
+  await chooseNewPassword(owner.page, OTHER_PASSWORD)
+  const other = await visit()
+  const otherAccount = await openAccount(other, inboxUrl)
+  const { confirm } = await askForNewAddress(other, otherAccount)
+  await scan(confirm)
+  await other.page.goto(confirm)
+  await pressConfirm(other.page)
+})
+
+// --- Where the token goes ---
+
+test('the token leaves the address bar and the history at once, and reaches no request line and no header', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  const account = await openAccount(visitor, inboxUrl)
+  const email = await register(visitor)
+  const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
+  const reset = await askForResetLink(visitor, account)
+  const { stop } = await askForNewAddress(visitor, account)
+
+  for (const link of [linkIn(confirmation), reset, stop]) {
+    const token = tokenOf(link)
+    const requested: string[] = []
+    const bodies: string[] = []
+    const watched: Promise<unknown>[] = []
+    context.on('request', (request) => {
+      requested.push(`${request.method()} ${request.url().split('#', 1)[0]}`)
+      bodies.push(request.postData() ?? '')
+      watched.push(request.allHeaders().then((headers) => requested.push(JSON.stringify(headers))))
+    })
+    const servedBefore = served.length
+
+    // Followed from a page, as one follows it from webmail.
+    await page.goto(inboxUrl)
+    await page.evaluate(`location.href = ${JSON.stringify(link)}`)
+    await page.getByRole('button').filter({ visible: true }).first().waitFor()
+    expect(page.url()).toBe(link.split('#', 1)[0])
+    const session = await context.newCDPSession(page)
+    const history = await session.send('Page.getNavigationHistory')
+    expect(history.entries.at(history.currentIndex)?.url).toBe(page.url())
+    expect(history.entries.some(({ url }) => url.includes(token))).toBe(false)
+    expect(await page.evaluate('navigation.entries().map(({ url }) => url).join()')).not.toContain(token)
+    expect((await page.content()).includes(token)).toBe(false)
+    expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage, history.state])')).toBe(
+      '[{},{},null]',
+    )
+
+    if (link.includes('/auth/verify')) await pressConfirm(page)
+    if (link.includes('/auth/reset')) await chooseNewPassword(page, OTHER_PASSWORD)
+    if (link.includes('/auth/stop')) await pressStop(page)
+    await page.locator('main a').filter({ visible: true }).first().click()
+    await page.waitForURL((url) => url.pathname === '/')
+    await page.waitForLoadState('networkidle')
+
+    await Promise.allSettled(watched)
+    expect(bodies.filter((body) => body.includes(token))).toHaveLength(1)
+    expect(requested.length).toBeGreaterThan(10)
+    expect(requested.filter((text) => text.includes(token))).toEqual([])
+    expect(requested.filter((text) => text.includes(`"referer":"${origin}`))).toEqual([])
+    const arrived = served.slice(servedBefore)
+    expect(arrived.length).toBeGreaterThan(5)
+    expect(JSON.stringify(arrived)).not.toContain(token)
+    expect(arrived.filter(({ headers }) => String(headers['referer']).startsWith(origin))).toEqual([])
+    expect(await page.evaluate('document.referrer')).toBe('')
+    context.removeAllListeners('request')
+  }
+})
+
+// --- Links that do not work ---
+
+async function expectBroken(page: Page, link: string, heading: string): Promise<void> {
+  await page.goto('about:blank')
+  await page.goto(link)
+  if (link.includes('/auth/reset')) {
+    await expectView(page, 'Choose a new password')
+    await field(page, 'New password').fill(OTHER_PASSWORD)
+    await page.getByRole('button', { name: 'Change my password' }).click()
+  } else {
+    await expectView(page, 'Confirm your address')
+    await page.getByRole('button', { name: 'Confirm my address' }).click()
+  }
+  await expectView(page, heading)
+  expect(await page.evaluate('document.activeElement.textContent')).toBe(heading)
+}
+
+/** From the view that says what is wrong to the view that waits for the new mail. */
+async function askForNewMail(page: Page, email: string): Promise<void> {
+  await field(page, 'Email address').fill(email)
+  await page.getByRole('button', { name: 'Send a new mail' }).click()
+  await expectView(page, 'Check your mail')
+  await expectText(page, email)
+}
+
+const EXPIRED = 'This link has expired'
+const SPENT = 'This link was used before'
+const INCOMPLETE = 'This link is not complete'
+
+test('confirmation: an expired, cut or foreign link says so and offers a new mail, whose link works', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  const account = await openAccount(visitor, inboxUrl)
+  const foreign = tokenOf(await askForResetLink(visitor, account))
+  const email = await register(visitor)
+  const [mail] = await mailsTo(inboxUrl, email, 'verify')
+  const link = linkIn(mail)
+
+  const at = (token: string) => `${origin}/auth/verify#token=${token}`
+  await expectBroken(page, at(tokenOf(link).slice(0, -3)), INCOMPLETE)
+  await expectBroken(page, at('%F0%9F%97%9D'), INCOMPLETE)
+  await expectBroken(page, at('a'.repeat(600)), INCOMPLETE)
+  await expectBroken(page, at(foreign), INCOMPLETE)
+  await expectBroken(page, at(expired('registration-mail', link)), EXPIRED)
+
+  await askForNewMail(page, email)
+  await mailsTo(inboxUrl, email, 'verify', 2)
+  const opened = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
+  await pressConfirm(opened)
+  await expectBroken(page, link, SPENT)
+  await expectText(page, 'If it was you who used it, you can sign in.')
+  await page.getByRole('link', { name: 'Go to sign in' }).click()
+  await expectView(page, 'Sign in')
+})
+
+test('reset: an expired, replaced, spent, cut or foreign link says so and offers a new mail, whose link works', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  const registered = await register(visitor)
+  const [confirmation] = await mailsTo(inboxUrl, registered, 'verify')
+  const email = await openAccount(visitor, inboxUrl)
+  const first = await askForResetLink(visitor, email)
+  const link = await askForResetLink(visitor, email)
+
+  const at = (token: string) => `${origin}/auth/reset#token=${token}`
+  await expectBroken(page, first, SPENT)
+  await expectBroken(page, at(tokenOf(link).slice(2)), INCOMPLETE)
+  await expectBroken(page, at(tokenOf(linkIn(confirmation))), INCOMPLETE)
+  await expectBroken(page, at(expired('reset-mail', link)), EXPIRED)
+  await page.goto(link)
+  await chooseNewPassword(page, OTHER_PASSWORD)
+  await expectBroken(page, link, SPENT)
+
+  await askForNewMail(page, email)
+  const mails = await mailsTo(inboxUrl, email, 'reset', 3)
+  const fresh = linkIn(mails.at(-1))
+  // In the same tab only the fragment changes: the page notices.
+  await page.evaluate(`location.href = ${JSON.stringify(fresh)}`)
+  await chooseNewPassword(page, PASSWORD)
+  await signIn(visitor, email)
+})
+
+// --- The stop page ---
+
+async function pressStop(page: Page): Promise<void> {
+  await expectView(page, 'Stop the change of address')
+  await page.getByRole('button', { name: 'Stop this change' }).click()
+  await expectView(page, 'The change is stopped')
+}
+
+test('stop: a press ends the change of address from any browser, and the link that would confirm it is dead', async () => {
+  const owner = await visit()
+  const email = await openAccount(owner, inboxUrl)
+  const { confirm, stop } = await askForNewAddress(owner, email)
+  const { page } = await visit()
+  await page.goto('/auth/stop')
+  await expectView(page, 'Open the link in your mail')
+  await page.goto(stop)
+  expect(await readableCookies(page)).toBe('')
+  await pressStop(page)
+  await page.getByRole('link', { name: 'Choose a new password' }).click()
+  await expectView(page, 'Forgot your password?')
+
+  await expectBroken(owner.page, confirm, SPENT)
+  await owner.page.goto('/')
+  await expectText(owner.page, email)
+
+  for (const token of [tokenOf(stop), tokenOf(stop).slice(1), expired('email-change-stop-mail', stop)]) {
+    await page.goto('about:blank')
+    await page.goto(`/auth/stop#token=${token}`)
+    await page.getByRole('button', { name: 'Stop this change' }).click()
+    await expectView(page, 'There is nothing to stop')
+  }
+})

@@ -1,0 +1,191 @@
+/** What a person does from the first visit to the new password, with every mail opened from the inbox page. */
+import { expect, test } from 'vitest'
+import { inboxUrl, visit } from './app.ts'
+import { codeIn, linkIn, mailsTo, openMail, pressLink } from './mails.ts'
+import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register } from './people.ts'
+import {
+  askForReset,
+  chooseNewPassword,
+  createAccount,
+  fillSignIn,
+  pressConfirm,
+  refresh,
+  signOut,
+} from './story.ts'
+import { expectText, expectView, field } from './visitors.ts'
+
+test('links: a person registers, confirms, signs in, refreshes, signs out and resets', async () => {
+  const { context, page } = await visit()
+  const email = newAddress()
+  await createAccount(page, email, PASSWORD)
+
+  const confirm = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
+  await pressConfirm(confirm)
+  await confirm.getByRole('link', { name: 'Go to sign in' }).click()
+  await fillSignIn(confirm, email, PASSWORD)
+  await refresh(confirm)
+  await signOut(confirm)
+
+  await askForReset(confirm, email)
+  const reset = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'reset' }))
+  await chooseNewPassword(reset, OTHER_PASSWORD)
+  await reset.getByRole('link', { name: 'Go to sign in' }).click()
+  await expectView(reset, 'Sign in')
+  await field(reset, 'Email address').fill(email)
+  await field(reset, 'Password').fill(PASSWORD)
+  await reset.getByRole('button', { name: 'Sign in' }).click()
+  await reset.getByRole('alert').filter({ hasText: 'Wrong email or password' }).waitFor()
+  await fillSignIn(reset, email, OTHER_PASSWORD)
+})
+
+test('digits: the page that waits for the mail takes its code, and the address need not be typed again', async () => {
+  const { context, page } = await visit()
+  const email = newAddress()
+  await createAccount(page, email, PASSWORD)
+  const confirmation = await openMail(context, inboxUrl, { to: email, linked: 'verify' })
+  const code = codeIn(await confirmation.mail.locator('body').innerText())
+
+  expect(await field(page, 'Email address').inputValue()).toBe(email)
+  await field(page, 'Code').fill(code)
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+  await page.getByRole('status').filter({ hasText: 'Your address is confirmed.' }).waitFor()
+  expect(await field(page, 'Email address').inputValue()).toBe(email)
+  await fillSignIn(page, email, PASSWORD)
+  await signOut(page)
+
+  await askForReset(page, email)
+  const reset = await openMail(context, inboxUrl, { to: email, linked: 'reset' })
+  const resetCode = codeIn(await reset.mail.locator('body').innerText())
+  expect(await field(page, 'Email address').inputValue()).toBe(email)
+  await field(page, 'Code').fill(resetCode)
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await page.getByRole('button', { name: 'Change my password' }).click()
+  await page.getByRole('status').filter({ hasText: 'Your password is changed.' }).waitFor()
+  await fillSignIn(page, email, OTHER_PASSWORD)
+})
+
+test('digits: a browser that did not register confirms with code and password at /auth/verify', async () => {
+  const email = await register(await visit())
+  const { page } = await visit()
+  await page.goto('/auth/verify')
+  await expectView(page, 'Open the link in your mail')
+  const [mail] = await mailsTo(inboxUrl, email, 'verify')
+  await field(page, 'Email address').fill(email)
+  // As it comes from a copied mail.
+  await field(page, 'Code').fill(` ${codeIn(mail?.text)}\u00a0`)
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+
+  const password = field(page, 'Password')
+  await password.waitFor()
+  await expect.poll(() => page.evaluate('document.activeElement.name')).toBe('password')
+  await password.fill(OTHER_PASSWORD)
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+  await expectText(page, 'That is not the password you chose')
+  await password.fill(PASSWORD)
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+  await expectView(page, 'Your address is confirmed')
+  await page.getByRole('link', { name: 'Go to sign in' }).click()
+  await fillSignIn(page, email, PASSWORD)
+})
+
+test('digits: /auth/reset mails a code itself and takes it, although it was opened without a link', async () => {
+  const email = await openAccount(await visit(), inboxUrl)
+  const { page } = await visit()
+  await page.goto('/auth/reset')
+  await expectView(page, 'Open the link in your mail')
+  await field(page, 'Email address').fill(email)
+  await page.getByRole('button', { name: 'Ask for a new mail' }).click()
+  await expectView(page, 'Ask for a new mail')
+  expect(await field(page, 'Email address').inputValue()).toBe(email)
+  await page.getByRole('button', { name: 'Send a new mail' }).click()
+  await expectView(page, 'Check your mail')
+  expect(await field(page, 'Email address').inputValue()).toBe(email)
+
+  const [mail] = await mailsTo(inboxUrl, email, 'reset')
+  await field(page, 'Code').fill(codeIn(mail?.text).replace(' ', ''))
+  await field(page, 'New password').fill('short')
+  await page.getByRole('button', { name: 'Change my password' }).click()
+  await expectText(page, 'Use at least 15 characters')
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await page.getByRole('button', { name: 'Change my password' }).click()
+  await expectView(page, 'Your password is changed')
+  await page.getByRole('link', { name: 'Go to sign in' }).click()
+  await fillSignIn(page, email, OTHER_PASSWORD)
+})
+
+test('digits: wrong ones are said beside the field, and after five the right ones are refused, too', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  const email = await openAccount(visitor, inboxUrl)
+  await page.goto('/')
+  await askForReset(page, email)
+  const [mail] = await mailsTo(inboxUrl, email, 'reset')
+  const right = codeIn(mail?.text)
+  const wrong = right === '000 000' ? '111 111' : '000 000'
+
+  const code = field(page, 'Code')
+  const change = page.getByRole('button', { name: 'Change my password' })
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await code.fill('12345')
+  await change.click()
+  await expectText(page, 'The code has six digits.')
+  for (const given of [wrong, wrong, wrong, wrong, wrong, right]) {
+    await code.fill(given)
+    const answered = page.waitForResponse(/\/api\/auth\/reset$/)
+    await change.click()
+    expect((await answered).status()).toBe(400)
+    await page.locator('#reset-code-digits-error').filter({ hasText: 'new' }).waitFor()
+    await expect.poll(() => page.evaluate('document.activeElement.name')).toBe('code')
+    expect(await code.inputValue()).toBe(given)
+    expect(await field(page, 'New password').inputValue()).toBe(OTHER_PASSWORD)
+  }
+
+  await askForReset(page, email)
+  const mails = await mailsTo(inboxUrl, email, 'reset', 2)
+  await code.fill(codeIn(mails.at(-1)?.text))
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await change.click()
+  await page.getByRole('status').filter({ hasText: 'Your password is changed.' }).waitFor()
+})
+
+test('a second browser is asked for the password; a wrong one does not use up the link', async () => {
+  const email = await register(await visit())
+  const { context, page } = await visit()
+  await page.goto('/')
+  const opened = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
+  await expectView(opened, 'Confirm your address')
+  const confirm = opened.getByRole('button', { name: 'Confirm my address' })
+  const password = field(opened, 'Password')
+  expect(await password.isVisible()).toBe(false)
+  await confirm.click()
+  await password.waitFor()
+  await expect.poll(() => opened.evaluate('document.activeElement.id')).toBe('password')
+
+  await confirm.click()
+  await expectText(opened, 'Password is missing.')
+  await password.fill(OTHER_PASSWORD)
+  await confirm.click()
+  await expectText(opened, 'That is not the password you chose')
+  await password.fill(PASSWORD)
+  await confirm.click()
+  await expectView(opened, 'Your address is confirmed')
+})
+
+test('a new address is confirmed by its link in the browser that is signed in, without the password', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  const email = await openAccount(visitor, inboxUrl)
+  await page.goto('/')
+  await fillSignIn(page, email, PASSWORD)
+  const newEmail = newAddress()
+  const answer = await context.request.patch('/api/auth/account', {
+    data: { currentPassword: PASSWORD, email: newEmail },
+  })
+  expect(answer.status()).toBe(200)
+
+  const [mail] = await mailsTo(inboxUrl, newEmail, 'verify')
+  await page.goto(linkIn(mail))
+  await pressConfirm(page)
+  await page.goto('/')
+  await expectText(page, newEmail)
+})

@@ -1,0 +1,662 @@
+/** Every operation of every endpoint, as the fault matrix runs it: what it starts from, what is asked, and how a person goes on. */
+import { expect } from 'vitest'
+import { v7 as newId } from 'uuid'
+import { expiryIn, sealMailToken } from '../lib/mail-token.ts'
+import { openRegistration } from '../lib/registration-cookie.ts'
+import { newBrowser, sendRaw, type Answer, type Browser } from './browser.ts'
+import { query } from './database.ts'
+import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
+import {
+  codeBeside,
+  insertAccount,
+  insertMailToken,
+  insertRegistration,
+  type InsertedAccount,
+} from './races-accounts.ts'
+
+export interface Operation {
+  name: string
+  /** What each round trip is for. */
+  roundTrips: string[]
+  /** So many more round trips do the same as the last one, and are left out. */
+  moreLikeTheLast?: number
+  /** Tries once more by itself when a connection fails. */
+  repeats?: true
+  /** Mails owed by one request. */
+  mails?: number
+  /** The answer when nothing goes wrong, and of the same request once more when it was done before. */
+  answer: string
+  answerWhenDone: string
+  /** Whether what it does shows in the state: a read's does not. */
+  changes: boolean
+  /** How a person goes on after any of the faults; `expectWellEnded` does so. */
+  goingOn: string
+  prepare(): Promise<Scene>
+}
+
+/** One run's starting point. */
+export interface Scene {
+  /** Whose rows the state is read from. */
+  emails: string[]
+  ip: string
+  /** In place of comparing the state with that of the undisturbed operation. */
+  stateName?(): Promise<string>
+  send(headers: Record<string, string>): Promise<Answer>
+  /** What the person wanted is had, whatever went wrong before. */
+  expectWellEnded(): Promise<void>
+}
+
+const THIRD_PASSWORD = 'a lantern under the ninth wave'
+
+function browserOf(account: InsertedAccount, session = 0): Browser {
+  const browser = newBrowser()
+  browser.cookies.set('__Host-session', account.sessions[session]?.cookie ?? '')
+  browser.cookies.set('signed-in', '1')
+  return browser
+}
+
+async function expectSignIn(email: string, password: string, status = 200): Promise<void> {
+  expect((await newBrowser().send('login', 'POST', { email, password })).status).toBe(status)
+}
+
+/** Whoever still has the cookie that a session had at the start. */
+async function expectSession(account: InsertedAccount, session: number, status: number): Promise<void> {
+  const answer = await browserOf(account, session).send('refresh', 'POST', {})
+  expect(answer.status).toBe(status)
+}
+
+async function mailTokenOf(account: InsertedAccount, purpose: 'reset' | 'email-change'): Promise<string> {
+  const [row] = await query(
+    'SELECT id, expires_at FROM mail_tokens WHERE user_id = $1 AND purpose = $2',
+    account.id,
+    purpose,
+  )
+  return sealMailToken(`${purpose}-mail`, { id: row.id, expiresAt: row.expires_at })
+}
+
+const scene = (
+  browser: Browser,
+  emails: string[],
+  send: Scene['send'],
+  expectWellEnded: Scene['expectWellEnded'],
+): Scene => ({ emails, ip: browser.ip, send, expectWellEnded })
+
+export const operations: Operation[] = [
+  {
+    name: 'register',
+    roundTrips: ['limits', 'registration'],
+    mails: 1,
+    answer: '202',
+    answerWhenDone: '202',
+    changes: true,
+    goingOn: 'the link of the newest mail works',
+    async prepare() {
+      const [browser, email] = [newBrowser(), newAddress()]
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('register', 'POST', { email, password: PASSWORD }, headers),
+        async () => {
+          const id = openRegistration(browser.cookies.get('__Host-registration')) ?? ''
+          const token = sealMailToken('registration-mail', { id, expiresAt: expiryIn(600) })
+          expect((await browser.send('verify', 'PUT', { token })).status).toBe(200)
+        },
+      )
+    },
+  },
+  {
+    name: 'verify: ask for a new link',
+    roundTrips: ['link'],
+    mails: 1,
+    answer: '202',
+    answerWhenDone: '202',
+    changes: true,
+    goingOn: 'any link works',
+    async prepare() {
+      const registration = await insertRegistration(newAddress(), PASSWORD)
+      const { email, token } = registration
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('verify', 'POST', { email }, headers),
+        async () => {
+          const answer = await newBrowser().send('verify', 'PUT', { token, password: PASSWORD })
+          expect(answer.status).toBe(200)
+        },
+      )
+    },
+  },
+  {
+    name: 'verify: registration, in its own browser',
+    roundTrips: ['account'],
+    answer: '200',
+    answerWhenDone: '410 token-spent',
+    changes: true,
+    goingOn: 'signs in',
+    async prepare() {
+      const { email, token, cookie } = await insertRegistration(newAddress(), PASSWORD)
+      const browser = newBrowser()
+      browser.cookies.set('__Host-registration', cookie)
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('verify', 'PUT', { token }, headers),
+        () => expectSignIn(email, PASSWORD),
+      )
+    },
+  },
+  {
+    name: 'verify: registration, with its password',
+    roundTrips: ['look', 'account'],
+    answer: '200',
+    answerWhenDone: '410 token-spent',
+    changes: true,
+    goingOn: 'signs in',
+    async prepare() {
+      const { email, token } = await insertRegistration(newAddress(), PASSWORD)
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('verify', 'PUT', { token, password: PASSWORD }, headers),
+        () => expectSignIn(email, PASSWORD),
+      )
+    },
+  },
+  {
+    name: 'verify: registration, with the code',
+    roundTrips: ['count', 'account'],
+    answer: '200',
+    answerWhenDone: '400 code-invalid',
+    changes: true,
+    goingOn: 'signs in',
+    async prepare() {
+      const { email, token, cookie } = await insertRegistration(newAddress(), PASSWORD)
+      const code = codeBeside('registration-mail', token)
+      const browser = newBrowser()
+      browser.cookies.set('__Host-registration', cookie)
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('verify', 'PUT', { email, code }, headers),
+        () => expectSignIn(email, PASSWORD),
+      )
+    },
+  },
+  {
+    name: 'verify: new address, signed in',
+    roundTrips: ['address'],
+    mails: 1,
+    answer: '200',
+    answerWhenDone: '410 token-spent',
+    changes: true,
+    goingOn: 'signs in with the new address',
+    async prepare() {
+      const [account, newEmail] = [await insertAccount(1), newAddress()]
+      const token = await insertMailToken(account, 'email-change', newEmail)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email, newEmail],
+        (headers) => browser.send('verify', 'PUT', { token }, headers),
+        () => expectSignIn(newEmail, PASSWORD),
+      )
+    },
+  },
+  {
+    name: 'verify: new address, with the password',
+    roundTrips: ['look', 'address'],
+    mails: 1,
+    answer: '200',
+    answerWhenDone: '410 token-spent',
+    changes: true,
+    goingOn: 'signs in with the new address',
+    async prepare() {
+      const [account, newEmail] = [await insertAccount(1), newAddress()]
+      const token = await insertMailToken(account, 'email-change', newEmail)
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [account.email, newEmail],
+        (headers) => browser.send('verify', 'PUT', { token, password: PASSWORD }, headers),
+        () => expectSignIn(newEmail, PASSWORD),
+      )
+    },
+  },
+  {
+    name: 'verify: stop a new address',
+    roundTrips: ['stop'],
+    answer: '200',
+    answerWhenDone: '410 token-spent',
+    changes: true,
+    goingOn: 'the new address can no longer be confirmed',
+    async prepare() {
+      const account = await insertAccount(1)
+      const token = { id: newId(), expiresAt: expiryIn(600) }
+      await query(
+        `INSERT INTO mail_tokens (id, user_id, purpose, new_email, new_email_key, expires_at)
+         VALUES ($1, $2, 'email-change', $3, $3, $4)`,
+        token.id,
+        account.id,
+        newAddress(),
+        token.expiresAt,
+      )
+      const browser = newBrowser()
+      const stop = sealMailToken('email-change-stop-mail', token)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('verify', 'PUT', { token: stop }, headers),
+        async () => {
+          const confirm = sealMailToken('email-change-mail', token)
+          expect((await browserOf(account).send('verify', 'PUT', { token: confirm })).status).toBe(410)
+        },
+      )
+    },
+  },
+  {
+    name: 'login',
+    roundTrips: ['count', 'session'],
+    answer: '200',
+    answerWhenDone: '200',
+    changes: true,
+    goingOn: 'signs in again; a session nobody has the cookie of may be left',
+    async prepare() {
+      const account = await insertAccount(0)
+      const { email } = account
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('login', 'POST', { email, password: PASSWORD }, headers),
+        async () => expect((await browser.send('refresh', 'POST', {})).status).toBe(200),
+      )
+    },
+  },
+  {
+    name: 'refresh, due to turn',
+    roundTrips: ['turn'],
+    repeats: true,
+    answer: '200',
+    answerWhenDone: '200',
+    changes: true,
+    goingOn: 'refreshes again, within 30 s of a turn that was done: later the token counts as stolen',
+    async prepare() {
+      const account = await insertAccount(1)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('refresh', 'POST', {}, headers),
+        async () => {
+          expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
+          const [{ generation }] = await query(
+            'SELECT generation FROM sessions WHERE user_id = $1',
+            account.id,
+          )
+          expect(generation).toBe('1')
+        },
+      )
+    },
+  },
+  {
+    name: 'refresh, turned within 30 s',
+    roundTrips: ['look'],
+    repeats: true,
+    answer: '200',
+    answerWhenDone: '200',
+    changes: false,
+    goingOn: 'refreshes again',
+    async prepare() {
+      const account = await insertAccount(1)
+      await query('UPDATE sessions SET turned_at = now() WHERE user_id = $1', account.id)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('refresh', 'POST', {}, headers),
+        () => expectSession(account, 0, 200),
+      )
+    },
+  },
+  {
+    name: 'refresh, with a stolen token',
+    roundTrips: ['end'],
+    repeats: true,
+    mails: 1,
+    answer: '401 session-ended',
+    answerWhenDone: '401 session-ended',
+    changes: true,
+    goingOn: 'the family has ended',
+    async prepare() {
+      const account = await insertAccount(1)
+      await query('UPDATE sessions SET generation = 5 WHERE user_id = $1', account.id)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('refresh', 'POST', {}, headers),
+        async () => {
+          expect(await query('SELECT revoked_because FROM sessions WHERE user_id = $1', account.id)).toEqual([
+            { revoked_because: 'theft' },
+          ])
+        },
+      )
+    },
+  },
+  {
+    name: 'logout',
+    roundTrips: ['end'],
+    answer: '204',
+    answerWhenDone: '204',
+    changes: true,
+    goingOn: 'signed out; other devices are not',
+    async prepare() {
+      const account = await insertAccount(2)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('logout', 'POST', {}, headers),
+        async () => {
+          expect(browser.cookies.size).toBe(0)
+          await expectSession(account, 0, 401)
+          await expectSession(account, 1, 200)
+        },
+      )
+    },
+  },
+  {
+    name: 'logout everywhere',
+    roundTrips: ['end'],
+    answer: '204',
+    answerWhenDone: '204',
+    changes: true,
+    goingOn: 'signed out on every device',
+    async prepare() {
+      const account = await insertAccount(2)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('logout', 'POST', { everywhere: true }, headers),
+        async () => {
+          expect(browser.cookies.size).toBe(0)
+          await expectSession(account, 0, 401)
+          await expectSession(account, 1, 401)
+        },
+      )
+    },
+  },
+  {
+    name: 'reset: ask for a link',
+    roundTrips: ['link'],
+    mails: 1,
+    answer: '202',
+    answerWhenDone: '202',
+    changes: true,
+    goingOn: 'the newest link works',
+    async prepare() {
+      const account = await insertAccount(1)
+      const { email } = account
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('reset', 'POST', { email }, headers),
+        async () => {
+          const token = await mailTokenOf(account, 'reset')
+          const answer = await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })
+          expect(answer.status).toBe(200)
+        },
+      )
+    },
+  },
+  {
+    name: 'reset: set the password',
+    roundTrips: ['reset'],
+    mails: 1,
+    answer: '200',
+    answerWhenDone: '410 token-spent',
+    changes: true,
+    goingOn: 'the new password signs in; no session is left',
+    async prepare() {
+      const account = await insertAccount(1)
+      const token = await insertMailToken(account, 'reset')
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('reset', 'PUT', { token, password: OTHER_PASSWORD }, headers),
+        async () => {
+          await expectSignIn(account.email, OTHER_PASSWORD)
+          await expectSession(account, 0, 401)
+        },
+      )
+    },
+  },
+  {
+    name: 'reset: set the password, with the code',
+    roundTrips: ['count', 'reset'],
+    mails: 1,
+    answer: '200',
+    answerWhenDone: '400 code-invalid',
+    changes: true,
+    goingOn: 'the new password signs in; no session is left',
+    async prepare() {
+      const account = await insertAccount(1)
+      const code = codeBeside('reset-mail', await insertMailToken(account, 'reset'))
+      const { email } = account
+      const browser = newBrowser()
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('reset', 'PUT', { email, code, password: OTHER_PASSWORD }, headers),
+        async () => {
+          await expectSignIn(email, OTHER_PASSWORD)
+          await expectSession(account, 0, 401)
+        },
+      )
+    },
+  },
+  {
+    name: 'sessions: list',
+    roundTrips: ['list'],
+    repeats: true,
+    answer: '200',
+    answerWhenDone: '200',
+    changes: false,
+    goingOn: 'reads again',
+    async prepare() {
+      const account = await insertAccount(2)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('sessions', 'GET', undefined, headers),
+        async () => expect((await browser.send('sessions', 'GET')).body.sessions).toHaveLength(2),
+      )
+    },
+  },
+  {
+    name: 'sessions: end one',
+    roundTrips: ['end'],
+    answer: '204',
+    answerWhenDone: '404 not-found',
+    changes: true,
+    goingOn: 'that device is signed out, this one is not',
+    async prepare() {
+      const account = await insertAccount(2)
+      const browser = browserOf(account)
+      const id = account.sessions[1]?.id
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send(`sessions?id=${id}`, 'DELETE', undefined, headers),
+        async () => {
+          await expectSession(account, 0, 200)
+          await expectSession(account, 1, 401)
+        },
+      )
+    },
+  },
+  {
+    name: 'sessions: end all others',
+    roundTrips: ['end'],
+    answer: '204',
+    answerWhenDone: '204',
+    changes: true,
+    goingOn: 'the others are signed out, this one is not',
+    async prepare() {
+      const account = await insertAccount(3)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('sessions?others=true', 'DELETE', undefined, headers),
+        async () => {
+          await expectSession(account, 0, 200)
+          await expectSession(account, 1, 401)
+          await expectSession(account, 2, 401)
+        },
+      )
+    },
+  },
+  {
+    name: 'account: read',
+    roundTrips: ['look'],
+    repeats: true,
+    answer: '200',
+    answerWhenDone: '200',
+    changes: false,
+    goingOn: 'reads again',
+    async prepare() {
+      const account = await insertAccount(1)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('account', 'GET', undefined, headers),
+        () => expectSession(account, 0, 200),
+      )
+    },
+  },
+  {
+    name: 'account: change the password',
+    roundTrips: ['count', 'password'],
+    mails: 1,
+    answer: '200',
+    // The session was replaced, and the cookie of the new one went with the lost answer.
+    answerWhenDone: '401 unauthorized',
+    changes: true,
+    goingOn: 'signs in with the new password; every old session has ended',
+    async prepare() {
+      const account = await insertAccount(2)
+      const browser = browserOf(account)
+      const change = { currentPassword: PASSWORD, newPassword: THIRD_PASSWORD }
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('account', 'PATCH', change, headers),
+        async () => {
+          await expectSignIn(account.email, THIRD_PASSWORD)
+          await expectSession(account, 0, 401)
+          await expectSession(account, 1, 401)
+        },
+      )
+    },
+  },
+  {
+    name: 'account: change the address',
+    roundTrips: ['count', 'link'],
+    mails: 2,
+    answer: '200',
+    answerWhenDone: '200',
+    changes: true,
+    goingOn: 'the newest link works',
+    async prepare() {
+      const [account, email] = [await insertAccount(1), newAddress()]
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email, email],
+        (headers) => browser.send('account', 'PATCH', { currentPassword: PASSWORD, email }, headers),
+        async () => {
+          const token = await mailTokenOf(account, 'email-change')
+          expect((await browser.send('verify', 'PUT', { token })).status).toBe(200)
+        },
+      )
+    },
+  },
+  {
+    name: 'account: delete',
+    roundTrips: ['count', 'delete'],
+    mails: 1,
+    answer: '204',
+    answerWhenDone: '401 unauthorized',
+    changes: true,
+    goingOn: 'the account is gone, and its sessions with it',
+    async prepare() {
+      const account = await insertAccount(2)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('account', 'DELETE', { currentPassword: PASSWORD }, headers),
+        async () => {
+          await expectSession(account, 0, 401)
+          await expectSession(account, 1, 401)
+          expect(await query('SELECT 1 FROM users WHERE email = $1', account.email)).toEqual([])
+        },
+      )
+    },
+  },
+]
+
+/** Maintenance works on everybody's rows, so its runs are not mixed with one another. */
+export const maintenance: Operation = {
+  name: 'maintenance',
+  roundTrips: ['claim mails', 'remove old rows'],
+  moreLikeTheLast: 4,
+  mails: 1,
+  answer: '200',
+  answerWhenDone: '200',
+  changes: false,
+  goingOn: 'the next run sends what waits; a claimed mail is due again after a minute',
+  async prepare() {
+    const email = newAddress()
+    await query(
+      `INSERT INTO outbox (id, kind, recipient, next_attempt_at) VALUES ($1, 'already-registered', $2, now())`,
+      newId(),
+      email,
+    )
+    const { email: old } = await insertRegistration(newAddress(), PASSWORD)
+    await query("UPDATE registrations SET created_at = now() - interval '8 days' WHERE email = $1", old)
+    const mail =
+      'SELECT sent_at, failed_at, next_attempt_at > now() AS claimed FROM outbox WHERE recipient = $1'
+    return {
+      emails: [email],
+      ip: '',
+      send: runMaintenance,
+      async stateName() {
+        const [row] = await query(mail, email)
+        if (row.sent_at !== null) return 'mail sent'
+        return row.claimed ? 'mail claimed' : 'nothing'
+      },
+      async expectWellEnded() {
+        await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
+        expect((await runMaintenance()).status).toBe(200)
+        const [row] = await query(mail, email)
+        expect(row.sent_at ?? row.failed_at).not.toBeNull()
+        expect(await query('SELECT 1 FROM registrations WHERE email = $1', old)).toEqual([])
+      },
+    }
+  },
+}
+
+export function runMaintenance(headers: Record<string, string> = {}): Promise<Answer> {
+  return sendRaw('maintenance', {
+    headers: { authorization: `Bearer ${process.env['CRON_SECRET']}`, ...headers },
+  })
+}

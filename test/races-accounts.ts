@@ -1,0 +1,102 @@
+/** Accounts put straight into the database, with the tokens that stand for them: a race needs many and no mail. */
+import { v7 as newId } from 'uuid'
+import { mailCode, type MailCodePurpose } from '../lib/mail-code.ts'
+import { expiryIn, openMailToken, sealMailToken, type MailTokenPurpose } from '../lib/mail-token.ts'
+import { hashPassword } from '../lib/passwords.ts'
+import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from '../lib/refresh-token.ts'
+import { sealRegistration } from '../lib/registration-cookie.ts'
+import { query } from './database.ts'
+import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
+
+/** Made once: what they cost is not the point. */
+const passwordHashes = {
+  [PASSWORD]: await hashPassword(PASSWORD),
+  [OTHER_PASSWORD]: await hashPassword(OTHER_PASSWORD),
+}
+
+export interface InsertedSession {
+  id: string
+  token: RefreshToken
+  /** The session cookie's value. */
+  cookie: string
+}
+
+export interface InsertedAccount {
+  id: string
+  email: string
+  sessions: InsertedSession[]
+}
+
+/** An account with PASSWORD and so many sessions, each a minute old and so due to turn; the first is the oldest. */
+export async function insertAccount(sessionCount: number): Promise<InsertedAccount> {
+  const id = newId()
+  const email = newAddress()
+  await query(
+    `INSERT INTO users (id, email, email_key, password_hash, email_verified_at) VALUES ($1, $2, $2, $3, now())`,
+    id,
+    email,
+    passwordHashes[PASSWORD],
+  )
+  const sessions = Array.from({ length: sessionCount }, () => {
+    const token = { family: newFamily(), generation: 0 }
+    return { id: newId(), token, cookie: sealRefreshToken(token) }
+  })
+  await query(
+    `INSERT INTO sessions (id, user_id, family_hash, expires_at, ends_at, turned_at, created_at, last_used_at)
+     SELECT given.id, $1, given.family_hash, now() + interval '7 days', now() + interval '30 days', past.at, past.at, past.at
+     FROM unnest($2::uuid[], $3::bytea[]) WITH ORDINALITY AS given (id, family_hash, place),
+       LATERAL (SELECT now() - interval '2 minutes' + make_interval(secs => given.place) AS at) AS past`,
+    id,
+    sessions.map((session) => session.id),
+    sessions.map(({ token }) => Buffer.from(hashFamily(token.family))),
+  )
+  return { id, email, sessions }
+}
+
+/** A mailed link's token for an account, as if the mail had been read. */
+export async function insertMailToken(
+  account: InsertedAccount,
+  purpose: 'reset' | 'email-change',
+  newEmail?: string,
+): Promise<string> {
+  const token = { id: newId(), expiresAt: expiryIn(600) }
+  await query(
+    `INSERT INTO mail_tokens (id, user_id, purpose, new_email, new_email_key, expires_at) VALUES ($1, $2, $3, $4, $4, $5)`,
+    token.id,
+    account.id,
+    purpose,
+    newEmail ?? null,
+    token.expiresAt,
+  )
+  return sealMailToken(`${purpose}-mail` satisfies MailTokenPurpose, token)
+}
+
+export interface InsertedRegistration {
+  email: string
+  /** The mailed link's token. */
+  token: string
+  /** The registration cookie's value. */
+  cookie: string
+}
+
+export async function insertRegistration(
+  email: string,
+  password: typeof PASSWORD | typeof OTHER_PASSWORD,
+): Promise<InsertedRegistration> {
+  const token = { id: newId(), expiresAt: expiryIn(600) }
+  await query(
+    `INSERT INTO registrations (id, email, email_key, password_hash, expires_at) VALUES ($1, $2, $2, $3, $4)`,
+    token.id,
+    email,
+    passwordHashes[password],
+    token.expiresAt,
+  )
+  return { email, token: sealMailToken('registration-mail', token), cookie: sealRegistration(token.id) }
+}
+
+/** The six digits beside a mailed link. */
+export function codeBeside(purpose: MailCodePurpose, link: string): string {
+  const opened = openMailToken([purpose], link)
+  if (opened.kind !== 'open') throw new Error('that is no link of this purpose')
+  return mailCode(purpose, opened.token)
+}
