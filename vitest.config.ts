@@ -18,6 +18,15 @@ export default defineConfig({
         },
       },
       {
+        test: {
+          name: 'browser',
+          include: ['browser/**/*.test.ts'],
+          globalSetup: ['browser/global-stack.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
         test: { name: 'dev', include: ['dev/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
       },
     ],
