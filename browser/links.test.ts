@@ -73,34 +73,32 @@ async function scan(link: string): Promise<void> {
 }
 
 test('a scanner that opens every link and runs its scripts burns nothing: each still works for the person', async () => {
-  const registrant = await visit()
-  const email = await register(registrant)
+  const visitor = await visit()
+  const { page } = visitor
+  const account = await openAccount(visitor, inboxUrl)
+  const reset = await askForResetLink(visitor, account)
+  const { stop } = await askForNewAddress(visitor, account)
+  const email = await register(visitor)
   const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
-  const owner = await visit()
-  const account = await openAccount(owner, inboxUrl)
-  const reset = await askForResetLink(owner, account)
-  const change = await askForNewAddress(owner, account)
-  const mailsBefore = (await allMailsTo(inboxUrl, account)).length
+  const mover = await visit()
+  const { confirm } = await askForNewAddress(mover, await openAccount(mover, inboxUrl))
+  const mailsBefore = await allMailsTo(inboxUrl, account)
 
   const servedBefore = served.length
-  for (const link of [linkIn(confirmation), reset, change.confirm, change.stop]) await scan(link)
+  for (const link of [linkIn(confirmation), reset, stop, confirm]) await scan(link)
   const scanned = served.slice(servedBefore)
-  expect(scanned.length).toBeGreaterThan(20)
+  expect(scanned.filter(({ url }) => url === '/').length).toBeGreaterThanOrEqual(4)
   expect(scanned.filter(({ method, url }) => method !== 'GET' && url.startsWith('/api/'))).toEqual([])
-  expect(await allMailsTo(inboxUrl, account)).toHaveLength(mailsBefore)
+  expect(await allMailsTo(inboxUrl, account)).toEqual(mailsBefore)
 
-  await registrant.page.goto(linkIn(confirmation))
-  await pressConfirm(registrant.page)
-  await owner.page.goto(change.stop)
-  await pressStop(owner.page)
-  await owner.page.goto(reset)
-  await chooseNewPassword(owner.page, OTHER_PASSWORD)
-  const other = await visit()
-  const otherAccount = await openAccount(other, inboxUrl)
-  const { confirm } = await askForNewAddress(other, otherAccount)
-  await scan(confirm)
-  await other.page.goto(confirm)
-  await pressConfirm(other.page)
+  await page.goto(linkIn(confirmation))
+  await pressConfirm(page)
+  await page.goto(stop)
+  await pressStop(page)
+  await page.goto(reset)
+  await chooseNewPassword(page, OTHER_PASSWORD)
+  await mover.page.goto(confirm)
+  await pressConfirm(mover.page)
 })
 
 // --- Where the token goes ---

@@ -181,6 +181,12 @@ test('a tab that comes back to the front notices that another one has signed out
   await fillSignIn(page, email, 'correct horse battery staple')
   await second.evaluate(comeToFront)
   await expectView(second, 'You are signed in')
+
+  // A page that Back brings out of the browser's memory as it was left, which Chromium does not do when it is driven.
+  await signOut(page)
+  await second.evaluate(`dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))`)
+  await expectView(second, 'Sign in')
+  expect((await second.content()).includes(email)).toBe(false)
 })
 
 test('a reset in another browser ends the session: the next refresh says so', async () => {

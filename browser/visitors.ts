@@ -54,6 +54,8 @@ export async function newVisitor(
   const context = await browser.newContext({
     baseURL: origin,
     extraHTTPHeaders: { [ADDRESS_HEADER]: address },
+    // No frames are drawn for what turns and slides.
+    reducedMotion: 'reduce',
     ...options,
   })
   context.setDefaultTimeout(patienceMs)

@@ -2,10 +2,10 @@
  * The world as the session engine should make it: accounts, families and what was told of them, in plain values. Each
  * rule is a function from one world to the next; none of them knows a row, a lock or a clock.
  */
-export const WINDOW_SECONDS = 30
-export const IDLE_SECONDS = 7 * 24 * 60 * 60
+const WINDOW_SECONDS = 30
+const IDLE_SECONDS = 7 * 24 * 60 * 60
 export const LIFETIME_SECONDS = 30 * 24 * 60 * 60
-export const RECENT_SECONDS = 5 * 60
+const RECENT_SECONDS = 5 * 60
 export const MOST_SESSIONS = 50
 
 /** Real time passes between a moment and the look at it: how far apart the two may be. */

@@ -71,6 +71,15 @@ export async function insertMailToken(
   return sealMailToken(`${purpose}-mail` satisfies MailTokenPurpose, token)
 }
 
+/** A mail to the account that is not due. */
+export async function insertWaitingMail(account: InsertedAccount): Promise<void> {
+  await query(
+    `INSERT INTO outbox (id, kind, recipient, next_attempt_at) VALUES ($1, 'already-registered', $2, now() + interval '1 day')`,
+    newId(),
+    account.email,
+  )
+}
+
 export interface InsertedRegistration {
   email: string
   /** The mailed link's token. */

@@ -27,6 +27,8 @@ export interface Call {
   session?: string | undefined
   /** The registration cookie's value. */
   registration?: string
+  /** How much later than the others it sets out. */
+  afterMs?: number
 }
 
 export interface Processes {
