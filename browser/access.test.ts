@@ -182,7 +182,10 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   const faults: string[] = []
   const check = async (state: string) => faults.push(...(await faultsOf(page, state)))
   const press = (name: string) => page.getByRole('button', { name, exact: true }).click()
-  const follow = (name: string) => page.getByRole('link', { name }).click()
+  const follow = async (name: string) => {
+    await page.getByRole('link', { name }).click()
+    await expectView(page, name)
+  }
 
   await page.goto('/')
   await expectView(page, 'Sign in')

@@ -61,6 +61,7 @@ test('home: with the API away every form says so and keeps what was typed, and t
   const stranger = newAddress()
 
   await page.goto('/#create-account')
+  await expectView(page, 'Create an account')
   await field(page, 'Email address').fill(stranger)
   await field(page, 'Password').fill(PASSWORD)
   await pressThroughFaults(visitor, 'Create account')
@@ -71,11 +72,13 @@ test('home: with the API away every form says so and keeps what was typed, and t
   await expectText(page, 'Your address is confirmed.')
 
   await page.goto('/#verification-mail')
+  await expectView(page, 'No confirmation mail?')
   await field(page, 'Email address').fill(stranger)
   await pressThroughFaults(visitor, 'Send a new mail')
   await expectView(page, 'Check your mail')
 
   await page.goto('/#reset-mail')
+  await expectView(page, 'Forgot your password?')
   await field(page, 'Email address').fill(email)
   await pressThroughFaults(visitor, 'Send the reset mail')
   await expectView(page, 'Check your mail')

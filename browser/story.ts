@@ -5,6 +5,7 @@ import { expectText, expectView, field } from './visitors.ts'
 export async function createAccount(page: Page, email: string, password: string): Promise<void> {
   await page.goto('/')
   await page.getByRole('link', { name: 'Create an account' }).click()
+  await expectView(page, 'Create an account')
   await field(page, 'Email address').fill(email)
   await field(page, 'Password').fill(password)
   await page.getByRole('button', { name: 'Create account' }).click()
@@ -40,6 +41,7 @@ export async function signOut(page: Page): Promise<void> {
 
 export async function askForReset(page: Page, email: string): Promise<void> {
   await page.getByRole('link', { name: 'Forgot your password?' }).click()
+  await expectView(page, 'Forgot your password?')
   await field(page, 'Email address').fill(email)
   await page.getByRole('button', { name: 'Send the reset mail' }).click()
   await expectView(page, 'Check your mail')

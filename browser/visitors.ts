@@ -93,7 +93,7 @@ export async function expectText(page: Page, text: string | RegExp): Promise<voi
   await page.getByText(text).filter({ visible: true }).first().waitFor()
 }
 
-/** The field of that label in the view that is shown; other views have fields of the same label. */
+/** The field of that label in the view that is shown; wait for that view first, as others have fields of the same label. */
 export function field(page: Page, label: string): Locator {
   return page.getByLabel(label, { exact: true }).filter({ visible: true })
 }

@@ -143,9 +143,13 @@ const SEATS = 8
 let taken = 0
 const queue: (() => void)[] = []
 
-/** Runs so many at once: more would wait for their hashes and be sent away. */
-async function seated<T>(work: () => Promise<T>): Promise<T> {
-  if (taken >= SEATS) await new Promise<void>((resolve) => queue.push(resolve))
+/**
+ * Runs so many at once: more would wait for their hashes and be sent away. What is to be finished comes before what is to
+ * begin, as a client would come back soon.
+ */
+async function seated<T>(step: 'begin' | 'finish', work: () => Promise<T>): Promise<T> {
+  const wait = (resolve: () => void) => (step === 'finish' ? queue.unshift(resolve) : queue.push(resolve))
+  if (taken >= SEATS) await new Promise<void>(wait)
   else taken += 1
   try {
     return await work()
@@ -265,9 +269,9 @@ async function observeAll(): Promise<PromiseSettledResult<Observation>[]> {
     [...cells.filter(isSlow), ...cells.filter((cell) => !isSlow(cell))].map(async (cell) => {
       const reference = undisturbed.get(cell.operation)
       if (reference === undefined) throw new Error('there is nothing to compare with')
-      const begun = await seated(() => begin(cell, reference))
+      const begun = await seated('begin', () => begin(cell, reference))
       await begun.over
-      return seated(() => begun.finish())
+      return seated('finish', () => begun.finish())
     }),
   )
 }

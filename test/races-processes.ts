@@ -27,8 +27,8 @@ export interface Call {
   session?: string | undefined
   /** The registration cookie's value. */
   registration?: string
-  /** How much later than the others it sets out. */
-  afterMs?: number
+  /** Sets out when the others are half way: they wait, or they have been answered. */
+  setsOutLater?: true
 }
 
 export interface Processes {

@@ -15,6 +15,15 @@ export function showExchanges() {
   })
 }
 
+/** Shows none again: what the last answer told of an account is not for whoever sits here next. */
+export function forgetExchange() {
+  write('#exchange-line', 'none yet')
+  write('#exchange-status', '')
+  write('#exchange-request', 'Each request of this page is shown here, its secrets left out.')
+  write('#exchange-answer', 'Nothing yet.')
+  delete element('#exchange', HTMLDetailsElement).dataset.outcome
+}
+
 /** @param {import('./api.js').Answer} answer */
 function noBody(answer) {
   if (answer.timedOut) return 'The answer did not come in time.'

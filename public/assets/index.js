@@ -1,6 +1,6 @@
 import { call } from './api.js'
 import { element, elements, write } from './elements.js'
-import { shorten, showExchanges } from './exchange.js'
+import { forgetExchange, shorten, showExchanges } from './exchange.js'
 import { connect, explain, fillAddress, inWords, shareAddress, showNotice, showView } from './forms.js'
 import { showInboxLinks } from './inbox.js'
 import { addressAndCode, connectReset, connectVerification } from './proof.js'
@@ -112,8 +112,12 @@ async function findOut() {
 /** Another tab may have signed in or out while this one was away. */
 function lookAgain() {
   if (document.visibilityState !== 'visible') return
-  if (session && !mayBeSignedIn()) signedOut('You are no longer signed in. Sign in again to go on.')
-  else if (!session && mayBeSignedIn() && !nav.hidden) void findOut()
+  if (session && !mayBeSignedIn()) {
+    forgetExchange()
+    signedOut('You are no longer signed in. Sign in again to go on.')
+  } else if (!session && mayBeSignedIn() && !nav.hidden) {
+    void findOut()
+  }
 }
 
 /**
