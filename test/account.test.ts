@@ -195,11 +195,11 @@ describe('changing the address', () => {
     const newEmail = newAddress()
     await change(person.browser, newEmail)
     const stop = tokenIn(await newestMailTo(person.email))
-    const stopped = await newBrowser().send('verify', 'PUT', { token: stop })
+    const stopped = await newBrowser().send('verify', 'PUT', { stop })
     expect([stopped.status, stopped.body]).toEqual([200, { status: 'stopped' }])
     const token = tokenIn(await newestMailTo(newEmail))
     expect((await person.browser.send('verify', 'PUT', { token })).body.code).toBe('token-spent')
-    expect((await newBrowser().send('verify', 'PUT', { token: stop })).body.code).toBe('token-spent')
+    expect((await newBrowser().send('verify', 'PUT', { stop })).body.code).toBe('token-spent')
     expect((await person.browser.send('account', 'GET')).body.user.email).toBe(person.email)
   })
 
@@ -209,6 +209,18 @@ describe('changing the address', () => {
     await change(person.browser, newEmail)
     expect((await newestMailTo(newEmail)).text).toContain('/auth/verify#token=')
     expect((await newestMailTo(person.email)).text).toContain('/auth/stop#token=')
+  })
+
+  test('what stops cannot confirm, and what confirms cannot stop', async () => {
+    const person = await signedInPerson()
+    const newEmail = newAddress()
+    await change(person.browser, newEmail)
+    const stop = tokenIn(await newestMailTo(person.email))
+    const token = tokenIn(await newestMailTo(newEmail))
+    expect((await person.browser.send('verify', 'PUT', { token: stop })).body.code).toBe('token-invalid')
+    expect((await person.browser.send('verify', 'PUT', { stop: token })).body.code).toBe('token-invalid')
+    expect((await person.browser.send('verify', 'PUT', { token, stop })).body.code).toBe('validation-failed')
+    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
   })
 
   test('an address that has an account already gets the same answer; its owner hears of it, and nothing can be confirmed', async () => {

@@ -247,7 +247,7 @@ export const operations: Operation[] = [
       return scene(
         browser,
         [account.email],
-        (headers) => browser.send('verify', 'PUT', { token: stop }, headers),
+        (headers) => browser.send('verify', 'PUT', { stop }, headers),
         async () => {
           const confirm = sealMailToken('email-change-mail', token)
           expect((await browserOf(account).send('verify', 'PUT', { token: confirm })).status).toBe(410)

@@ -26,12 +26,13 @@ import { withCookies } from '../../lib/session-answer.ts'
 const MailWish = z.strictObject({ email: EmailAddress })
 const Proof = z.strictObject({
   token: z.optional(MailTokenText),
+  stop: z.optional(MailTokenText),
   email: z.optional(EmailAddress),
   code: z.optional(MailCode),
   password: z.optional(Password),
 })
 
-const PURPOSES = ['registration-mail', 'email-change-mail', 'email-change-stop-mail'] as const
+const CONFIRMING = ['registration-mail', 'email-change-mail'] as const
 
 export default endpoint({
   POST: async (request, client) => {
@@ -48,14 +49,15 @@ export default endpoint({
   },
 
   PUT: async (request, client) => {
-    const { token, email, code, password } = await readJson(request, Proof)
-    if (token !== undefined && email === undefined && code === undefined) {
-      return answerToken(request, token, password, client)
+    const { token, stop, email, code, password } = await readJson(request, Proof)
+    const given = [token, stop, code].filter((proof) => proof !== undefined)
+    if (given.length === 1 && (code === undefined) === (email === undefined)) {
+      if (token !== undefined) return answerToken(request, token, password, client)
+      if (stop !== undefined) return answerStop(stop, client)
+      if (email !== undefined && code !== undefined)
+        return answerCode(request, { email, code, password }, client)
     }
-    if (token === undefined && email !== undefined && code !== undefined) {
-      return answerCode(request, { email, code, password }, client)
-    }
-    const detail = 'Give either token, or email and code.'
+    const detail = 'Give either token, or email and code, or stop.'
     return problem('validation-failed', { errors: [{ pointer: '#', detail }] })
   },
 })
@@ -66,7 +68,7 @@ async function answerToken(
   password: string | undefined,
   client: Client,
 ): Promise<Response> {
-  const opened = openMailToken(PURPOSES, text)
+  const opened = openMailToken(CONFIRMING, text)
   if (opened.kind === 'invalid') return problem('token-invalid')
   if (opened.kind === 'expired') return problem('token-expired')
   const { id } = opened.token
@@ -75,9 +77,17 @@ async function answerToken(
       return confirmRegistration(request, id, password, client)
     case 'email-change-mail':
       return confirmNewEmail(request, id, password, client)
-    case 'email-change-stop-mail':
-      return (await stopEmailChange(id, client)) ? json({ status: 'stopped' }) : problem('token-spent')
   }
+}
+
+/** The old address's link. A field of its own, so that a page that confirms cannot stop, nor one that stops confirm. */
+async function answerStop(text: string, client: Client): Promise<Response> {
+  const opened = openMailToken(['email-change-stop-mail'], text)
+  if (opened.kind === 'invalid') return problem('token-invalid')
+  if (opened.kind === 'expired') return problem('token-expired')
+  return (await stopEmailChange(opened.token.id, client))
+    ? json({ status: 'stopped' })
+    : problem('token-spent')
 }
 
 /** The six digits of a registration's mail; like the link they prove the address, and not the person. */

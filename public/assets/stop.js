@@ -7,7 +7,7 @@ let token = ''
 
 connect(
   element('#stop-form', HTMLFormElement),
-  () => call('PUT', 'verify', { token }),
+  () => call('PUT', 'verify', { stop: token }),
   () => {
     token = ''
     showView('stopped')
