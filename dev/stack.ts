@@ -118,7 +118,8 @@ async function keepSecrets(file: string): Promise<Record<string, string>> {
   return Object.fromEntries(entries)
 }
 
-async function migrate(databaseUrl: string): Promise<void> {
+/** Brings a database's schema up to date with this checkout's. */
+export async function migrate(databaseUrl: string): Promise<void> {
   const drizzleKit = join(CHECKOUT, 'node_modules', '.bin', 'drizzle-kit')
   const env = { ...process.env, DATABASE_URL_UNPOOLED: databaseUrl }
   try {

@@ -1,12 +1,11 @@
 /** One Postgres for the run, with a migrated template from which each test file copies its own database. */
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { TestProject } from 'vitest/node'
 import { freePort } from '../dev/port.ts'
 import { startPostgres } from '../dev/postgres.ts'
+import { migrate } from '../dev/stack.ts'
 
 export const TEMPLATE_DATABASE = 'template_latchkey'
 
@@ -20,9 +19,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'))
   const postgres = await startPostgres({ directory, port: await freePort() })
   await postgres.createDatabase(TEMPLATE_DATABASE)
-  await promisify(execFile)('drizzle-kit', ['migrate'], {
-    env: { ...process.env, DATABASE_URL_UNPOOLED: postgres.databaseUrl(TEMPLATE_DATABASE) },
-  })
+  await migrate(postgres.databaseUrl(TEMPLATE_DATABASE))
   project.provide('postgresUrl', postgres.url)
   return async () => {
     await postgres.discard()
