@@ -210,6 +210,8 @@ async function ready(stage: Stage, deed: Deed, newLinks: Map<string, ResetLink>)
     rule: Rule,
     ...[endpoint, method, body]: [EndpointName | `${EndpointName}?${string}`, string, unknown?]
   ): Ready {
+    // Those of now: what is sent a little later than others must not have learnt from their answers.
+    const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     return {
       label,
       rule,
@@ -217,7 +219,11 @@ async function ready(stage: Stage, deed: Deed, newLinks: Map<string, ResetLink>)
       keepsSession: deed.do === 'refresh' || method === 'GET',
       hashes: HASHING.has(deed.do),
       async send() {
-        const answer = await browser.send(endpoint, method, body, { 'x-real-ip': newNetwork(), ...headers })
+        const answer = await browser.send(endpoint, method, body, {
+          'x-real-ip': newNetwork(),
+          cookie,
+          ...headers,
+        })
         const seen = observed(stage, answer)
         if (actor !== undefined && seen.token !== undefined && typeof answer.body?.accessToken === 'string') {
           actor.access = { key: seen.token.key, text: answer.body.accessToken }
