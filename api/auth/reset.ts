@@ -7,6 +7,7 @@ import { endpoint } from '../../lib/endpoint.ts'
 import { json, readJson } from '../../lib/json.ts'
 import { MailCode } from '../../lib/mail-code.ts'
 import { MailTokenText, openMailToken } from '../../lib/mail-token.ts'
+import { checkEmail } from '../../lib/mail-request-answer.ts'
 import { deliver } from '../../lib/outbox.ts'
 import { hashPassword, Password, passwordFaults } from '../../lib/passwords.ts'
 import { problem, quotaExceeded, weakPassword } from '../../lib/problems.ts'
@@ -24,11 +25,7 @@ const NewPassword = z.strictObject({
 export default endpoint({
   POST: async (request, client) => {
     const { email } = await readJson(request, MailWish)
-    const wish = await requestReset(email, client)
-    if (wish.kind === 'limited') return quotaExceeded(limits.mailBySource, wish.waitSeconds)
-    const { mail } = wish
-    if (mail !== undefined) await afterAnswer(() => deliver(mail))
-    return json({ status: 'check-email' }, 202)
+    return checkEmail(await requestReset(email, client))
   },
 
   PUT: async (request, client) => {

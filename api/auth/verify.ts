@@ -10,6 +10,7 @@ import { endpoint } from '../../lib/endpoint.ts'
 import { json, readJson } from '../../lib/json.ts'
 import { MailCode } from '../../lib/mail-code.ts'
 import { MailTokenText, openMailToken } from '../../lib/mail-token.ts'
+import { checkEmail } from '../../lib/mail-request-answer.ts'
 import { deliver } from '../../lib/outbox.ts'
 import { Password, passwordMatches } from '../../lib/passwords.ts'
 import { problem, quotaExceeded } from '../../lib/problems.ts'
@@ -37,15 +38,8 @@ const CONFIRMING = ['registration-mail', 'email-change-mail'] as const
 export default endpoint({
   POST: async (request, client) => {
     const { email } = await readJson(request, MailWish)
-    const wish = await requestRegistrationMail(
-      email,
-      openRegistration(readCookie(request, 'registration')),
-      client,
-    )
-    if (wish.kind === 'limited') return quotaExceeded(limits.mailBySource, wish.waitSeconds)
-    const { mail } = wish
-    if (mail !== undefined) await afterAnswer(() => deliver(mail))
-    return json({ status: 'check-email' }, 202)
+    const ownRegistrationId = openRegistration(readCookie(request, 'registration'))
+    return checkEmail(await requestRegistrationMail(email, ownRegistrationId, client))
   },
 
   PUT: async (request, client) => {
