@@ -132,7 +132,7 @@ test('home: whoever is signed in is not taken for signed out while the API is aw
   await cutOff(visitor)
   await page.getByRole('button', { name: 'Try again' }).click()
   await expectNotice(page, NO_ANSWER)
-  expect(await context.cookies()).toHaveLength(2)
+  expect(await context.cookies()).toHaveLength(3)
   await reconnect(visitor)
   await page.getByRole('button', { name: 'Try again' }).click()
   await expectView(page, 'You are signed in')

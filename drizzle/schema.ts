@@ -31,8 +31,6 @@ export const users = pgTable('users', {
   emailVerifiedAt: at('email_verified_at').notNull(),
   role: text('role').notNull().default('user'),
   disabledAt: at('disabled_at'),
-  /** Consecutive; counted before the check, cleared by a success or a reset. */
-  failedLogins: integer('failed_logins').notNull().default(0),
   createdAt: at('created_at').notNull().defaultNow(),
   updatedAt: at('updated_at').notNull().defaultNow(),
 })
@@ -143,6 +141,23 @@ export const rateLimits = pgTable('rate_limits', {
   key: bytea('key').primaryKey(),
   theoreticalArrivalAt: at('theoretical_arrival_at').notNull(),
 })
+
+/**
+ * Wrong passwords in a row, one row a bucket. An attempt is counted before the check and the row goes with a success, so
+ * what is left are failures. An address without an account has its row like any other.
+ */
+export const passwordAttempts = pgTable(
+  'password_attempts',
+  {
+    /** A keyed hash of the address, or a hash of the id of an account, a known browser or a session. */
+    key: bytea('key').primaryKey(),
+    /** The account that the password is of, where there is one. */
+    userId: uuid('user_id'),
+    failures: integer('failures').notNull(),
+    nextAttemptAt: at('next_attempt_at').notNull(),
+  },
+  (table) => [index('password_attempts_user_id').on(table.userId)],
+)
 
 /** The trail. Append-only; ids are not foreign keys, so it outlives what it tells of. */
 export const events = pgTable(

@@ -8,10 +8,17 @@ import type { Client } from './client.ts'
 import { instant, isUniqueViolation, run, runTogether } from './database.ts'
 import { emailKey } from './email-address.ts'
 import { insertEvent } from './events.ts'
-import { MAX_CONSECUTIVE_FAILURES, type LoginSubject } from './logins.ts'
+import { checkedSubject, type CheckedSubject } from './logins.ts'
 import { EMAIL_CHANGE_LINK_LIFETIME_SECONDS, expiryIn } from './mail-token.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
 import { lockAccountOf } from './resets.ts'
+import {
+  attemptsOfRow,
+  attemptWaitSeconds,
+  countAttempt,
+  forgetAllAttempts,
+  forgetAttempts,
+} from './password-attempts.ts'
 import { bucketOf, bucketOfRow, limits, take, waitSeconds } from './rate-limits.ts'
 import {
   endSessions,
@@ -33,43 +40,43 @@ export type Reauthentication =
   /** The attempt counts as a failure until it succeeds. */
   | { kind: 'counted'; subject: CheckedSubject; sessionId: string; passwordHash: string }
 
-type CheckedSubject = Extract<LoginSubject, { kind: 'account' | 'locked' }>
-
 interface ReauthenticationRow {
-  wait_seconds: number | null
+  account_wait_seconds: number | null
+  attempt_wait_seconds: number | null
+  failures: number | null
   user_id: string
   session_id: string
   email: string
   role: string
-  password_hash: string | null
-  failed_logins: number | null
+  password_hash: string
 }
 
-/** Counts an attempt at the current password and finds what to check it against. */
+/**
+ * Counts an attempt at the current password and finds what to check it against. The session has a bucket of its own: what strangers
+ * try at login does not keep the owner from changing the password.
+ */
 export async function beginReauthentication(credential: Credential): Promise<Reauthentication> {
   const limit = limits.passwordCheckByAccount
   const bucket = bucketOfRow(limit, sql`(SELECT user_id FROM me)`)
+  const attempts = attemptsOfRow('password-check-session', sql`(SELECT id FROM me)`)
   const [row] = await run<ReauthenticationRow>(sql`
     WITH me AS (${sessionOf(credential)}),
     taken AS (${take(limit, bucket, sql`EXISTS (SELECT FROM me)`)}),
-    account AS (
-      UPDATE users SET failed_logins = least(failed_logins, ${MAX_CONSECUTIVE_FAILURES}) + 1
-      WHERE id = (SELECT user_id FROM me) AND EXISTS (SELECT FROM taken)
-      RETURNING id, password_hash, failed_logins
-    )
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
-      me.user_id, me.id AS session_id, me.email, me.role, account.password_hash, account.failed_logins
-    FROM me LEFT JOIN account ON true`)
+    attempt AS (${countAttempt(attempts, sql`(SELECT user_id FROM me)`, sql`EXISTS (SELECT FROM taken)`)})
+    SELECT
+      CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS account_wait_seconds,
+      CASE WHEN attempt IS NULL THEN ${attemptWaitSeconds(attempts)} END AS attempt_wait_seconds,
+      attempt.failures, me.user_id, me.id AS session_id, me.email, me.role,
+      (SELECT password_hash FROM users WHERE id = me.user_id) AS password_hash
+    FROM me LEFT JOIN attempt ON true`)
   if (row === undefined) return { kind: 'signed-out' }
-  if (row.password_hash === null || row.failed_logins === null) {
-    return { kind: 'limited', waitSeconds: row.wait_seconds ?? 1 }
+  if (row.failures === null) {
+    return { kind: 'limited', waitSeconds: row.account_wait_seconds ?? row.attempt_wait_seconds ?? 1 }
   }
   const user = { id: row.user_id, email: row.email, role: row.role }
-  const failures = row.failed_logins
   return {
     kind: 'counted',
-    subject:
-      failures > MAX_CONSECUTIVE_FAILURES ? { kind: 'locked', user } : { kind: 'account', user, failures },
+    subject: checkedSubject(user, row.failures),
     sessionId: row.session_id,
     passwordHash: row.password_hash,
   }
@@ -95,14 +102,12 @@ function locks({ user }: Reauthenticated): [SQL, SQL] {
   ]
 }
 
-/** Common table expressions `me` and `account`: one row in both while the session lives and the password is the checked one. */
-function reauthenticated({ credential, passwordHash }: Reauthenticated, change: SQL): SQL {
-  return sql`me AS (${sessionOf(credential)}),
-    account AS (
-      UPDATE users SET failed_logins = 0 ${change}
-      WHERE id = (SELECT user_id FROM me) AND password_hash = ${passwordHash}
-      RETURNING id, email
-    )`
+/** Common table expression `me`, and the condition that its account's password is still the one that was checked. */
+function reauthenticated({ credential, passwordHash }: Reauthenticated): { me: SQL; isOwner: SQL } {
+  return {
+    me: sql`me AS (${sessionOf(credential)})`,
+    isOwner: sql`id = (SELECT user_id FROM me) AND password_hash = ${passwordHash}`,
+  }
 }
 
 export interface PasswordChange {
@@ -120,9 +125,14 @@ export async function changePassword(
   client: Client,
 ): Promise<PasswordChange | undefined> {
   const token = { family: newFamily(), generation: 0 }
+  const { me, isOwner } = reauthenticated(owner)
   const [row] = await runTogether<LiveSessionRow & { mail: OwedMailRow }>(
     ...locks(owner),
-    sql`WITH ${reauthenticated(owner, sql`, password_hash = ${newPasswordHash}, updated_at = now()`)},
+    sql`WITH ${me},
+    account AS (
+      UPDATE users SET password_hash = ${newPasswordHash}, updated_at = now() WHERE ${isOwner} RETURNING id, email
+    ),
+    unlocked AS (${forgetAllAttempts(sql`(SELECT id FROM account)`)}),
     ${endSessions(
       sql`user_id = (SELECT id FROM account)`,
       sql`CASE WHEN id = ${owner.sessionId}::uuid THEN 'replaced' ELSE 'password-change' END`,
@@ -136,22 +146,34 @@ export async function changePassword(
   return row && { session: liveSession(row, owner.user, token), mail: owedMail(row.mail) }
 }
 
+export type EmailChangeRequest =
+  | { kind: 'accepted'; mails: OwedMail[] }
+  | { kind: 'limited'; waitSeconds: number }
+  /** The session or the password is another one by now: nothing was done. */
+  | { kind: 'changed-meanwhile' }
+
 /**
  * Owes both addresses a mail: the new one a link to confirm, the old one a link to stop it. Nothing is changed before the new
  * one is confirmed. Where the new address has an account already, its owner hears of that instead, and nobody else does.
- * Undefined when the session or the password changed meanwhile.
  */
 export async function requestEmailChange(
   owner: Reauthenticated,
   newEmail: string,
   client: Client,
-): Promise<OwedMail[] | undefined> {
+): Promise<EmailChangeRequest> {
   const newKey = emailKey(newEmail)
   const expiresAt = expiryIn(EMAIL_CHANGE_LINK_LIFETIME_SECONDS)
   const limit = limits.mailByAddress
-  const rows = await runTogether<OwedMailRow>(
+  const ownLimit = limits.emailChangeByAccount
+  const ownBucket = bucketOfRow(ownLimit, sql`(SELECT id FROM asking)`)
+  const { me, isOwner } = reauthenticated(owner)
+  const rows = await runTogether<{ wait_seconds: number | null; mails: OwedMailRow[] }>(
     ...locks(owner),
-    sql`WITH ${reauthenticated(owner, sql``)},
+    sql`WITH ${me},
+    asking AS (SELECT id, email FROM users WHERE ${isOwner}),
+    own AS (${take(ownLimit, ownBucket, sql`EXISTS (SELECT FROM asking)`)}),
+    account AS (SELECT id, email FROM asking WHERE EXISTS (SELECT FROM own)),
+    forgotten AS (${forgetAttempts(attemptsOfRow('password-check-session', sql`(SELECT id FROM me)`), sql`EXISTS (SELECT FROM account)`)}),
     taken AS (${take(limit, bucketOf(limit, newKey), sql`EXISTS (SELECT FROM account)`)}),
     other_owner AS (SELECT email FROM users WHERE email_key = ${newKey} AND id <> (SELECT id FROM account)),
     token AS (
@@ -172,10 +194,16 @@ export async function requestEmailChange(
       'email-change-requested',
       { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: instant(expiresAt) },
       sql`FROM account, token`,
-    )})
-    SELECT * FROM mail_to_new UNION ALL SELECT * FROM mail_to_other UNION ALL SELECT * FROM mail_to_old`,
+    )}),
+    mails AS (SELECT * FROM mail_to_new UNION ALL SELECT * FROM mail_to_other UNION ALL SELECT * FROM mail_to_old)
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM own) THEN ${waitSeconds(ownLimit, ownBucket)} END AS wait_seconds,
+      (SELECT coalesce(jsonb_agg(mails), '[]') FROM mails) AS mails
+    FROM asking`,
   )
-  return rows.length === 0 ? undefined : rows.map(owedMail)
+  const [row] = rows
+  if (row === undefined) return { kind: 'changed-meanwhile' }
+  if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
+  return { kind: 'accepted', mails: row.mails.map(owedMail) }
 }
 
 export type EmailConfirmation =
@@ -184,8 +212,10 @@ export type EmailConfirmation =
   | { kind: 'spent' }
   /** Not spent: the one who presents it must still prove to be the account's owner. */
   | { kind: 'unproven'; passwordHash: string }
+  | { kind: 'limited'; waitSeconds: number }
 
 interface EmailConfirmationRow {
+  wait_seconds: number | null
   password_hash: string
   proven: boolean
   mail: OwedMailRow | null
@@ -201,9 +231,12 @@ export async function confirmEmailChange(
   proven: boolean,
   client: Client,
 ): Promise<EmailConfirmation> {
+  const limit = limits.linkByToken
+  const bucket = bucketOf(limit, tokenId)
   const me = credential === undefined ? sql`SELECT NULL::uuid AS user_id` : sessionOf(credential)
   const statement = sql`
     WITH me AS (${me}),
+    taken AS (${take(limit, bucket, sql`true`)}),
     token AS (
       SELECT t.id, t.user_id, u.email AS old_email, u.password_hash,
         ${proven} OR t.user_id IN (SELECT user_id FROM me) AS proven
@@ -213,7 +246,7 @@ export async function confirmEmailChange(
     ),
     spent AS (
       UPDATE mail_tokens SET spent_at = now()
-      WHERE id = (SELECT id FROM token WHERE proven) AND spent_at IS NULL
+      WHERE id = (SELECT id FROM token WHERE proven) AND spent_at IS NULL AND EXISTS (SELECT FROM taken)
       RETURNING user_id, new_email, new_email_key
     ),
     account AS (
@@ -225,7 +258,8 @@ export async function confirmEmailChange(
     voided AS (DELETE FROM mail_tokens WHERE purpose = 'reset' AND user_id IN (SELECT id FROM account)),
     event AS (${insertEvent('email-changed', client, { userId: sql`id` }, sql`FROM account`)}),
     mail AS (${insertMail('email-changed', { recipient: sql`token.old_email` }, sql`FROM account, token`)})
-    SELECT password_hash, (SELECT to_jsonb(mail) FROM mail) AS mail, proven FROM token`
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
+      password_hash, (SELECT to_jsonb(mail) FROM mail) AS mail, proven FROM token`
   const [row] = await runTogether<EmailConfirmationRow>(lockAccountOf(tokenId), statement).catch(
     (error: unknown) => {
       // Somebody registered that address between our look and our write: nothing was written.
@@ -234,6 +268,7 @@ export async function confirmEmailChange(
     },
   )
   if (row === undefined) return { kind: 'spent' }
+  if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
   if (row.mail !== null) return { kind: 'confirmed', mail: owedMail(row.mail) }
   return row.proven ? { kind: 'spent' } : { kind: 'unproven', passwordHash: row.password_hash }
 }
@@ -264,6 +299,7 @@ export async function deleteAccount(owner: Reauthenticated, client: Client): Pro
       RETURNING id, email, email_key
     ),
     no_registrations AS (DELETE FROM registrations WHERE email_key IN (SELECT email_key FROM account)),
+    no_attempts AS (${forgetAllAttempts(sql`(SELECT id FROM account)`)}),
     no_mails AS (DELETE FROM outbox WHERE recipient IN (SELECT email FROM account)),
     bare_events AS (UPDATE events SET ip = NULL WHERE user_id IN (SELECT id FROM account)),
     event AS (${insertEvent('account-deleted', { ...client, ip: null }, { userId: sql`id` }, sql`FROM account`)}),

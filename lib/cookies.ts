@@ -6,7 +6,7 @@
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import { environment } from './env.ts'
 
-type CookieKind = 'session' | 'registration' | 'signed-in'
+type CookieKind = 'session' | 'registration' | 'known-browser' | 'signed-in'
 
 /** Only `http://localhost` is not https (lib/env.ts sees to it); browsers refuse `__Host-` there. */
 function definition(kind: CookieKind): Omit<SetCookie, 'value' | 'maxAge'> {
@@ -40,6 +40,14 @@ export function registrationCookie(sealedRegistration: string, secondsLeft: numb
 
 export function endedRegistrationCookie(): string {
   return clear('registration')
+}
+
+export function knownBrowserCookie(sealedBrowser: string, secondsLeft: number): string {
+  return set('known-browser', sealedBrowser, secondsLeft)
+}
+
+export function forgottenBrowserCookie(): string {
+  return clear('known-browser')
 }
 
 export function readCookie(request: Request, kind: CookieKind): string | undefined {

@@ -4,9 +4,9 @@
  */
 import { clientOf, type Client } from './client.ts'
 import { environmentFaults } from './env.ts'
-import { log } from './log.ts'
+import { log, type LogLevel } from './log.ts'
 import { isForeign } from './origin-check.ts'
-import { problem } from './problems.ts'
+import { problem, problemCodeOf } from './problems.ts'
 import { isUnavailable } from './unavailable.ts'
 
 type Handler = (request: Request, client: Client) => Response | Promise<Response>
@@ -40,16 +40,23 @@ export function endpoint(handlers: Handlers): {
         if (!response.headers.has(name)) response.headers.set(name, value)
       }
       response.headers.set('x-request-id', client.requestId)
-      log('info', 'request', {
+      log(levelOf(response.status), 'request', {
         requestId: client.requestId,
         method: request.method,
         path: new URL(request.url).pathname,
         status: response.status,
+        code: problemCodeOf(response),
         durationMs: Math.round(performance.now() - startedAt),
       })
       return response
     },
   }
+}
+
+/** A refusal that an attack would show in stands out; so does what is broken. */
+function levelOf(status: number): LogLevel {
+  if (status >= 500) return 'error'
+  return status === 403 || status === 429 ? 'warn' : 'info'
 }
 
 async function answer(request: Request, client: Client, handlers: Handlers): Promise<Response> {

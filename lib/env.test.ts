@@ -144,6 +144,9 @@ describe('the environment', () => {
     ['CRON_SECRET', 'cron', /not random/],
     ['PASSWORD_MIN_LENGTH', '7', /8 to 64/],
     ['PASSWORD_MIN_LENGTH', 'ten', /8 to 64/],
+    ['BREACHED_PASSWORDS_URL', 'http://api.pwnedpasswords.com/range', /https/],
+    ['BREACHED_PASSWORDS_URL', 'https://user:pw@api.example.com', /https address alone/],
+    ['BREACHED_PASSWORDS_URL', 'http://127.0.0.1:1/range', /https/],
   ])('%s=%s is refused in production', (key, value, problem) => {
     expect(faultsOf({ [key]: value })[key]).toMatch(problem)
   })
@@ -160,6 +163,7 @@ describe('the environment', () => {
         'MAIL_LANGUAGE',
         'VERIFY_PATH',
         'RESET_PATH',
+        'BREACHED_PASSWORDS_URL',
       ]
         .filter((key) => key !== 'VERCEL_ENV')
         .map((key) => [key, marker]),

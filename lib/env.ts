@@ -27,6 +27,8 @@ export interface Environment {
   cronSecret: string
   productName: string
   passwordMinLength: number
+  /** A range API of breached passwords, without a slash at its end; undefined: none is asked. */
+  breachedPasswordsUrl: string | undefined
 }
 
 /** The codes alone: their texts are in lib/languages and reach only the functions that send mail. */
@@ -79,6 +81,7 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
       cronSecret: parsed.data.CRON_SECRET,
       productName: parsed.data.PRODUCT_NAME ?? new URL(origin.origin).hostname,
       passwordMinLength: Number(parsed.data.PASSWORD_MIN_LENGTH ?? 15),
+      breachedPasswordsUrl: parsed.data.BREACHED_PASSWORDS_URL?.replace(/\/$/, ''),
     },
   }
 }
@@ -209,6 +212,13 @@ function schemaFor(stage: Stage) {
         }),
       ),
     ),
+    BREACHED_PASSWORDS_URL: z.optional(
+      z.string().check(
+        z.refine((url) => isPlainHttps(url) || (local && isLoopbackUrl(url)), {
+          error: 'must be an https address alone, such as https://api.pwnedpasswords.com/range',
+        }),
+      ),
+    ),
   })
 }
 
@@ -248,6 +258,12 @@ function isDatabaseUrl(text: string): boolean {
     url.hostname !== '' &&
     url.pathname.length > 1
   )
+}
+
+function isPlainHttps(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return protocol === 'https:' && `${username}${password}${search}${hash}` === ''
 }
 
 function isLoopbackUrl(text: string): boolean {

@@ -22,6 +22,7 @@ export type SealPurpose =
   | 'email-change-stop-mail'
   | 'mail-code'
   | 'registration-cookie'
+  | 'known-browser'
   | 'rate-limit'
 
 export interface SigningKey {

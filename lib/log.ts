@@ -7,7 +7,7 @@ export interface LogFields {
   method?: string
   path?: string
   status?: number
-  code?: string
+  code?: string | undefined
   durationMs?: number
   /** Names of variables, never their values. */
   keys?: readonly string[]

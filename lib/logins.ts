@@ -5,12 +5,10 @@ import { run } from './database.ts'
 import { emailKey } from './email-address.ts'
 import { insertEvent } from './events.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
+import { attemptsOf, attemptsOfRow, attemptWaitSeconds, countAttempt, isLocked } from './password-attempts.ts'
 import { UNKNOWN_ACCOUNT_HASH } from './passwords.ts'
-import { limits, takeBuckets, type BucketWaits } from './rate-limits.ts'
+import { bucketOf, failureWaits, limits, take, waitSeconds } from './rate-limits.ts'
 import type { User } from './sessions.ts'
-
-/** NIST SP 800-63B-4, 3.2.2: after 100 consecutive failures the password opens nothing until it is reset. */
-export const MAX_CONSECUTIVE_FAILURES = 100
 
 /** Whom the password would let in. All but `account` get the same hash and the same answer as an unknown address. */
 export type LoginSubject =
@@ -21,58 +19,82 @@ export type LoginSubject =
 
 export type LoginAttempt =
   | { kind: 'limited'; waitSeconds: number }
-  | { kind: 'counted'; subject: LoginSubject; passwordHash: string }
+  /** `attempts` names the bucket that it was counted in. */
+  | { kind: 'counted'; subject: LoginSubject; passwordHash: string; attempts: string }
 
-type LoginRow = BucketWaits & {
+/** What the browser's cookies say of it. */
+export interface LoginBrowser {
+  registrationId: string | undefined
+  knownBrowserId: Buffer | undefined
+}
+
+interface LoginRow {
+  source_wait_seconds: number | null
+  attempt_wait_seconds: number | null
+  attempts: string
+  failures: number | null
   user_id: string | null
   email: string | null
   role: string | null
-  failed_logins: number | null
   password_hash: string | null
   registration_hash: string | null
 }
 
-/**
- * Counts an attempt and finds what to check it against. It counts as a failure until it succeeds, so parallel guesses
- * cannot outrun the counter.
- */
+/** Counts an attempt and finds what to check it against. It counts as a failure until it succeeds. */
 export async function beginLogin(
   email: string,
-  ownRegistrationId: string | undefined,
+  browser: LoginBrowser,
   client: Client,
 ): Promise<LoginAttempt> {
   const key = emailKey(email)
-  const { taken, waits } = takeBuckets(limits.loginBySource, client.network, limits.loginByAddress, key)
+  const source = bucketOf(limits.loginBySource, client.network)
+  const { registrationId = null, knownBrowserId } = browser
+  const ofBrowser = knownBrowserId && attemptsOf('login-browser', knownBrowserId.toString('hex'))
   const [row] = await run<LoginRow>(sql`
-    WITH ${taken},
-    account AS (
-      UPDATE users SET failed_logins = least(failed_logins, ${MAX_CONSECUTIVE_FAILURES}) + 1
-      WHERE email_key = ${key} AND disabled_at IS NULL AND EXISTS (SELECT FROM address)
-      RETURNING id, email, role, failed_logins, password_hash
-    ),
+    WITH source AS (${take(limits.loginBySource, source, sql`true`)}),
+    account AS (SELECT id, email, role, password_hash, disabled_at FROM users WHERE email_key = ${key}),
+    bucket AS (SELECT coalesce(${ofBrowser ?? sql`NULL`}, (SELECT ${attemptsOfRow('login-account', sql`id`)} FROM account),
+      ${attemptsOf('login-account', key)}) AS key),
+    attempt AS (${countAttempt(sql`(SELECT key FROM bucket)`, sql`(SELECT id FROM account)`, sql`EXISTS (SELECT FROM source)`)}),
     registration AS (
       SELECT password_hash FROM registrations
-      WHERE email_key = ${key} AND spent_at IS NULL AND NOT EXISTS (SELECT FROM users WHERE email_key = ${key})
-      ORDER BY id = ${ownRegistrationId ?? null}::uuid DESC NULLS LAST, created_at DESC LIMIT 1
+      WHERE email_key = ${key} AND spent_at IS NULL AND NOT EXISTS (SELECT FROM account)
+      ORDER BY id = ${registrationId}::uuid DESC NULLS LAST, created_at DESC LIMIT 1
     )
-    SELECT ${waits}, account.id AS user_id, account.email, account.role, account.failed_logins, account.password_hash,
+    SELECT
+      CASE WHEN NOT EXISTS (SELECT FROM source) THEN ${waitSeconds(limits.loginBySource, source)} END AS source_wait_seconds,
+      CASE WHEN attempt IS NULL THEN ${attemptWaitSeconds(sql`(SELECT key FROM bucket)`)} END AS attempt_wait_seconds,
+      encode(bucket.key, 'hex') AS attempts, attempt.failures,
+      account.id AS user_id, account.email, account.role, account.password_hash,
       (SELECT password_hash FROM registration) AS registration_hash
-    FROM (SELECT) AS always LEFT JOIN account ON true`)
+    FROM bucket LEFT JOIN attempt ON true LEFT JOIN account ON account.disabled_at IS NULL`)
   if (row === undefined) throw new Error('the statement answered no row')
 
-  const waitSeconds = row.source_wait_seconds ?? row.address_wait_seconds
-  if (waitSeconds !== null) return { kind: 'limited', waitSeconds }
+  const { attempts, failures } = row
+  if (failures === null) {
+    return { kind: 'limited', waitSeconds: row.source_wait_seconds ?? row.attempt_wait_seconds ?? 1 }
+  }
   if (row.user_id !== null && row.email !== null && row.role !== null && row.password_hash !== null) {
     const user = { id: row.user_id, email: row.email, role: row.role }
-    const failures = row.failed_logins ?? 0
-    const subject: LoginSubject =
-      failures > MAX_CONSECUTIVE_FAILURES ? { kind: 'locked', user } : { kind: 'account', user, failures }
-    return { kind: 'counted', subject, passwordHash: row.password_hash }
+    const subject = checkedSubject(user, failures)
+    return { kind: 'counted', subject, passwordHash: row.password_hash, attempts }
   }
   if (row.registration_hash !== null) {
-    return { kind: 'counted', subject: { kind: 'registration' }, passwordHash: row.registration_hash }
+    return {
+      kind: 'counted',
+      subject: { kind: 'registration' },
+      passwordHash: row.registration_hash,
+      attempts,
+    }
   }
-  return { kind: 'counted', subject: { kind: 'unknown' }, passwordHash: UNKNOWN_ACCOUNT_HASH }
+  return { kind: 'counted', subject: { kind: 'unknown' }, passwordHash: UNKNOWN_ACCOUNT_HASH, attempts }
+}
+
+export type CheckedSubject = Extract<LoginSubject, { kind: 'account' | 'locked' }>
+
+/** An account whose password is about to be checked, by the failures in a row that its bucket has, this attempt among them. */
+export function checkedSubject(user: User, failures: number): CheckedSubject {
+  return isLocked(failures) ? { kind: 'locked', user } : { kind: 'account', user, failures }
 }
 
 /** Writes the event of a failed login. The failure that locks the password owes its owner a mail. */
@@ -82,7 +104,7 @@ export async function recordFailedLogin(
 ): Promise<OwedMail | undefined> {
   const user = subject.kind === 'account' || subject.kind === 'locked' ? subject.user : undefined
   const userId = sql`${user?.id ?? null}::uuid`
-  const locks = sql`WHERE ${subject.kind === 'account' && subject.failures === MAX_CONSECUTIVE_FAILURES}`
+  const locks = sql`WHERE ${subject.kind === 'account' && subject.failures === failureWaits.lockedAt}`
   const [row] = await run<OwedMailRow>(sql`
     WITH failed_event AS (${insertEvent(
       'login-failed',

@@ -1,6 +1,7 @@
 /** Removes what is no longer needed. Each table has its own statement, so a large one does not hold up the others. */
 import { sql } from 'drizzle-orm'
 import { run } from './database.ts'
+import { failureWaits } from './rate-limits.ts'
 import { REGISTRATION_LIFETIME_SECONDS } from './registrations.ts'
 
 /** How long an ended session, a spent token and a sent mail are kept, to be able to tell what happened. */
@@ -15,10 +16,14 @@ export interface RemovedCounts {
   mailTokens: number
   mails: number
   rateLimits: number
+  passwordAttempts: number
 }
 
 export async function removeExpired(): Promise<RemovedCounts> {
   const old = sql`now() - make_interval(secs => ${KEEP_ENDED_SECONDS})`
+  // What was tried at an account is kept as long as the rest, and what is locked as long as the account.
+  const forgettable = sql`next_attempt_at < now() - interval '1 day' AND (user_id IS NULL OR next_attempt_at < ${old}
+    AND (failures < ${failureWaits.lockedAt} OR NOT EXISTS (SELECT FROM users WHERE users.id = user_id)))`
   const unproven = sql`now() - make_interval(secs => ${REGISTRATION_LIFETIME_SECONDS})`
   return {
     registrations: await remove('registrations', 'id', sql`created_at < ${unproven}`),
@@ -34,6 +39,7 @@ export async function removeExpired(): Promise<RemovedCounts> {
       sql`created_at < ${old} AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)`,
     ),
     rateLimits: await remove('rate_limits', 'key', sql`theoretical_arrival_at < now()`),
+    passwordAttempts: await remove('password_attempts', 'key', forgettable),
   }
 }
 

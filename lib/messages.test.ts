@@ -268,6 +268,7 @@ describe('the mails', () => {
       'Choose a new password for Latchkey',
       'Your Latchkey password was changed',
       'Your Latchkey password is locked',
+      'A sign-in to Latchkey after several wrong passwords',
       'A device was signed out of Latchkey',
       'Your Latchkey password was changed',
       'Confirm your new address for Latchkey',

@@ -66,6 +66,7 @@ export interface Language {
     'reset-password': (facts: Facts) => WordsWithButton
     'password-reset': (facts: Facts) => WordsWithButton
     'password-locked': (facts: Facts) => WordsWithButton
+    'login-after-failures': (facts: Facts) => WordsWithButton
     'session-stolen': (facts: Facts) => WordsWithButton
     'password-changed': (facts: Facts) => WordsWithButton
     'confirm-email-change': (facts: Facts) => WordsWithButton

@@ -15,7 +15,7 @@ export const problems = {
   'malformed-json': {
     status: 400,
     title: 'The body is not JSON',
-    detail: 'Send one JSON object, encoded as UTF-8.',
+    detail: 'Send one JSON object, encoded as UTF-8, with no name in it twice.',
   },
   'token-invalid': {
     status: 400,
@@ -146,6 +146,13 @@ export interface ProblemExtras {
 
 const RETRY_AFTER_SECONDS = 5
 
+const codes = new WeakMap<Response, ProblemCode>()
+
+/** For the log; undefined for an answer that is no problem. */
+export function problemCodeOf(response: Response): ProblemCode | undefined {
+  return codes.get(response)
+}
+
 /** Where the type addresses point; public/auth/problems.html has an entry for each code. */
 export function problemType(code: ProblemCode): string {
   const origin = environmentFaults.length === 0 ? environment().origin : ''
@@ -168,7 +175,9 @@ export function problem(code: ProblemCode, extras: ProblemExtras = {}): Response
     detail,
     ...(extras.errors && { errors: extras.errors }),
   }
-  return new Response(JSON.stringify(body), { status, headers })
+  const response = new Response(JSON.stringify(body), { status, headers })
+  codes.set(response, code)
+  return response
 }
 
 /** 429. The fields tell of the source's limit, whichever one was reached. */

@@ -17,22 +17,35 @@ export const limits = {
   registerBySource: { name: 'register-source', quota: 30, windowSeconds: 3600 },
   registerByAddress: { name: 'register-address', quota: 5, windowSeconds: 3600 },
   loginBySource: { name: 'login-source', quota: 100, windowSeconds: 600 },
-  loginByAddress: { name: 'login-address', quota: 20, windowSeconds: 900 },
   mailBySource: { name: 'mail-source', quota: 30, windowSeconds: 3600 },
   mailByAddress: { name: 'mail-address', quota: 5, windowSeconds: 3600 },
   codeBySource: { name: 'code-source', quota: 30, windowSeconds: 3600 },
   codeByAddress: { name: 'code-address', quota: 10, windowSeconds: 24 * 60 * 60 },
-  passwordCheckByAccount: { name: 'password-check-account', quota: 10, windowSeconds: 900 },
+  /** A link's token is worth so many requests, spent or not: whoever holds one cannot keep the hash busy with it. */
+  linkByToken: { name: 'link-token', quota: 30, windowSeconds: 3600 },
+  refreshBySession: { name: 'refresh-session', quota: 60, windowSeconds: 60 },
+  passwordCheckByAccount: { name: 'password-check-account', quota: 20, windowSeconds: 900 },
+  emailChangeByAccount: { name: 'email-change-account', quota: 10, windowSeconds: 24 * 60 * 60 },
 } as const satisfies Record<string, Limit>
 
+/** What wrong passwords in a row cost (lib/password-attempts.ts). Each wait is twice the one before. */
+export const failureWaits = {
+  /** The failure after which the first wait begins. */
+  waitsFrom: 5,
+  firstWaitSeconds: 30,
+  longestWaitSeconds: 3600,
+  /** The failure that locks. */
+  lockedAt: 100,
+} as const
+
 /** The bucket of a subject that the request names: an address or a network. Keyed, so that the table tells neither. */
-export function bucketOf(limit: Limit, subject: string): SQL {
-  return sql`${keyedHash('rate-limit', Buffer.from(`${limit.name}\n${subject}`))}::bytea`
+export function bucketOf({ name }: { name: string }, subject: string): SQL {
+  return sql`${keyedHash('rate-limit', Buffer.from(`${name}\n${subject}`))}::bytea`
 }
 
 /** The bucket of a row that the statement itself finds. */
-export function bucketOfRow(limit: Limit, id: SQL): SQL {
-  return sql`sha256(convert_to(${`${limit.name}\n`} || ${id}::text, 'UTF8'))`
+export function bucketOfRow({ name }: { name: string }, id: SQL): SQL {
+  return sql`sha256(convert_to(${`${name}\n`} || ${id}::text, 'UTF8'))`
 }
 
 /**

@@ -13,7 +13,7 @@ import { isMailCode, MAX_CODE_ATTEMPTS } from './mail-code.ts'
 import { expiryIn, REGISTRATION_LINK_LIFETIME_SECONDS } from './mail-token.ts'
 import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
-import { limits, takeBuckets, type BucketWaits } from './rate-limits.ts'
+import { bucketOf, limits, take, takeBuckets, waitSeconds, type BucketWaits } from './rate-limits.ts'
 
 /** How long an unproven registration is kept; a new link can be had all that time. */
 export const REGISTRATION_LIFETIME_SECONDS = 7 * 24 * 60 * 60
@@ -133,8 +133,8 @@ export async function tryRegistrationCode(
       RETURNING id, expires_at, password_hash
     )
     SELECT ${waits}, candidate.* FROM (SELECT) AS always LEFT JOIN candidate ON true`)
-  const waitSeconds = rows[0]?.source_wait_seconds ?? rows[0]?.address_wait_seconds
-  if (typeof waitSeconds === 'number') return { kind: 'limited', waitSeconds }
+  const wait = rows[0]?.source_wait_seconds ?? rows[0]?.address_wait_seconds
+  if (typeof wait === 'number') return { kind: 'limited', waitSeconds: wait }
   for (const { id, expires_at: expiresAt, password_hash: passwordHash } of rows) {
     if (id === null || expiresAt === null || passwordHash === null) continue
     if (!isMailCode('registration-mail', { id, expiresAt: new Date(expiresAt) }, code)) continue
@@ -149,8 +149,10 @@ export type Spending =
   | { kind: 'spent' }
   /** Not spent: the one who presents it must still prove to be the one who registered. */
   | { kind: 'unproven'; passwordHash: string }
+  | { kind: 'limited'; waitSeconds: number }
 
 interface SpendingRow {
+  wait_seconds: number | null
   account_id: string | null
   password_hash: string | null
   spent: boolean | null
@@ -158,10 +160,13 @@ interface SpendingRow {
 
 /** Spends a registration and makes its account, when `proven`; otherwise only tells how it stands. */
 export async function spendRegistration(id: string, proven: boolean, client: Client): Promise<Spending> {
+  const limit = limits.linkByToken
+  const bucket = bucketOf(limit, id)
   const [row] = await run<SpendingRow>(sql`
-    WITH spent AS (
+    WITH taken AS (${take(limit, bucket, sql`true`)}),
+    spent AS (
       UPDATE registrations r SET spent_at = now()
-      WHERE id = ${id}::uuid AND ${proven} AND spent_at IS NULL
+      WHERE id = ${id}::uuid AND ${proven} AND spent_at IS NULL AND EXISTS (SELECT FROM taken)
         AND NOT EXISTS (SELECT FROM users WHERE users.email_key = r.email_key)
       RETURNING email, email_key, password_hash
     ),
@@ -172,10 +177,12 @@ export async function spendRegistration(id: string, proven: boolean, client: Cli
       RETURNING id
     ),
     event AS (${insertEvent('account-created', client, { userId: sql`id` }, sql`FROM account`)})
-    SELECT (SELECT id FROM account) AS account_id, r.password_hash,
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
+      (SELECT id FROM account) AS account_id, r.password_hash,
       r.spent_at IS NOT NULL OR EXISTS (SELECT FROM users WHERE users.email_key = r.email_key) AS spent
     FROM registrations r WHERE r.id = ${id}::uuid`)
   if (row === undefined) return { kind: 'spent' }
+  if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
   if (row.account_id !== null) return { kind: 'account-created' }
   // Proven and yet no account: somebody else's request was first.
   if (proven || row.spent === true || row.password_hash === null) return { kind: 'spent' }

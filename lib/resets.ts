@@ -9,7 +9,8 @@ import { isMailCode, MAX_CODE_ATTEMPTS } from './mail-code.ts'
 import { expiryIn, RESET_LINK_LIFETIME_SECONDS } from './mail-token.ts'
 import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
-import { limits, takeBuckets, type BucketWaits } from './rate-limits.ts'
+import { forgetAllAttempts } from './password-attempts.ts'
+import { bucketOf, limits, take, takeBuckets, waitSeconds, type BucketWaits } from './rate-limits.ts'
 import type { CodeAttempt } from './registrations.ts'
 import { endSessions } from './sessions.ts'
 
@@ -42,7 +43,10 @@ export async function requestReset(email: string, client: Client): Promise<MailR
   return mailRequest(row)
 }
 
-export type Reset = { kind: 'done'; mail: OwedMail } | { kind: 'spent' }
+export type Reset =
+  | { kind: 'done'; mail: OwedMail }
+  | { kind: 'spent' }
+  | { kind: 'limited'; waitSeconds: number }
 
 interface CodeCandidateRow extends BucketWaits {
   id: string | null
@@ -68,8 +72,8 @@ export async function tryResetCode(
       RETURNING t.id, t.expires_at
     )
     SELECT ${waits}, candidate.* FROM (SELECT) AS always LEFT JOIN candidate ON true`)
-  const waitSeconds = row?.source_wait_seconds ?? row?.address_wait_seconds
-  if (typeof waitSeconds === 'number') return { kind: 'limited', waitSeconds }
+  const wait = row?.source_wait_seconds ?? row?.address_wait_seconds
+  if (typeof wait === 'number') return { kind: 'limited', waitSeconds: wait }
   const { id, expires_at: expiresAt } = row ?? {}
   if (!id || !expiresAt) return { kind: 'wrong' }
   const isRight = isMailCode('reset-mail', { id, expiresAt: new Date(expiresAt) }, code)
@@ -82,28 +86,35 @@ export function lockAccountOf(tokenId: string): SQL {
 }
 
 /**
- * Spends the token, sets the password, unlocks it and ends every session, all or nothing. Each statement of the
- * transaction begins once the account's row is locked, so the last one sees every session that a racing login opened.
+ * Spends the token, sets the password, unlocks it and ends every session, all or nothing. The statement proper begins once the
+ * account's row is locked, so it sees every session that a racing login opened.
  */
 export async function resetPassword(tokenId: string, passwordHash: string, client: Client): Promise<Reset> {
-  const [row] = await runTogether<OwedMailRow>(
+  const limit = limits.linkByToken
+  const bucket = bucketOf(limit, tokenId)
+  const [row] = await runTogether<{ wait_seconds: number | null; mail: OwedMailRow | null }>(
     lockAccountOf(tokenId),
-    sql`WITH token AS (
+    sql`WITH taken AS (${take(limit, bucket, sql`true`)}),
+    token AS (
       UPDATE mail_tokens SET spent_at = now()
       WHERE id = ${tokenId}::uuid AND purpose = 'reset' AND spent_at IS NULL AND expires_at > now()
+        AND EXISTS (SELECT FROM taken)
+        AND EXISTS (SELECT FROM users WHERE users.id = mail_tokens.user_id AND users.disabled_at IS NULL)
       RETURNING user_id
-    )
-    UPDATE users SET password_hash = ${passwordHash}, failed_logins = 0, updated_at = now()
-    FROM token WHERE users.id = token.user_id AND users.disabled_at IS NULL`,
-    // The hash's salt is this request's own: finding it stored means that the statement before did its work.
-    sql`WITH account AS (
-      SELECT users.id, users.email FROM users JOIN mail_tokens ON mail_tokens.user_id = users.id
-      WHERE mail_tokens.id = ${tokenId}::uuid AND users.password_hash = ${passwordHash}
     ),
+    account AS (
+      UPDATE users SET password_hash = ${passwordHash}, updated_at = now()
+      WHERE id = (SELECT user_id FROM token)
+      RETURNING id, email
+    ),
+    unlocked AS (${forgetAllAttempts(sql`(SELECT id FROM account)`)}),
     ${endSessions(sql`user_id IN (SELECT id FROM account)`, 'reset', client)},
     event AS (${insertEvent('password-reset', client, { userId: sql`id` }, sql`FROM account`)}),
     mail AS (${insertMail('password-reset', { recipient: sql`email` }, sql`FROM account`)})
-    SELECT * FROM mail`,
+    SELECT (SELECT to_jsonb(mail) FROM mail) AS mail,
+      CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds`,
   )
-  return row === undefined ? { kind: 'spent' } : { kind: 'done', mail: owedMail(row) }
+  if (row === undefined) throw new Error('the statement answered no row')
+  if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
+  return row.mail === null ? { kind: 'spent' } : { kind: 'done', mail: owedMail(row.mail) }
 }

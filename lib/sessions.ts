@@ -9,6 +9,8 @@ import type { Client } from './client.ts'
 import { run, runRepeatable, runTogether } from './database.ts'
 import { insertEvent } from './events.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
+import { forgetAttempts } from './password-attempts.ts'
+import { bucketOf, limits, take, waitSeconds } from './rate-limits.ts'
 import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
 
 /** A family turns at most once in this time, and the token just spent still yields its successor. */
@@ -119,24 +121,34 @@ export interface CheckedLogin {
   rehash: string | null
   /** The session cookie that came with the request: its session ends. */
   presentedToken: RefreshToken | undefined
+  /** The bucket that the attempt was counted in: it begins anew. */
+  attempts: string
+  /** So many failures came before, in a browser that was not known, that the owner should hear of this login. */
+  suspicious: boolean
+}
+
+export interface OpenedSession {
+  session: LiveSession
+  mail: OwedMail | undefined
 }
 
 /**
  * Opens a session. Undefined when the password changed or the account was disabled since the check: the row's lock
  * makes a login and a reset happen one after the other, so no session opens on a password that is no more.
  */
-export async function openSession(login: CheckedLogin, client: Client): Promise<LiveSession | undefined> {
+export async function openSession(login: CheckedLogin, client: Client): Promise<OpenedSession | undefined> {
   const token = { family: newFamily(), generation: 0 }
   const userId = login.user.id
   const presented = login.presentedToken ? hashFamily(login.presentedToken.family) : null
-  const [row] = await runTogether<LiveSessionRow>(
+  const [row] = await runTogether<LiveSessionRow & { mail: OwedMailRow | null }>(
     // Before the count, so that two logins at the limit count one after the other.
     sql`SELECT FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`,
     sql`WITH account AS (
-      UPDATE users SET failed_logins = 0, password_hash = coalesce(${login.rehash}, password_hash)
+      UPDATE users SET password_hash = coalesce(${login.rehash}, password_hash)
       WHERE id = ${userId}::uuid AND password_hash = ${login.passwordHash} AND disabled_at IS NULL
-      RETURNING id
+      RETURNING id, email
     ),
+    forgotten AS (${forgetAttempts(sql`decode(${login.attempts}, 'hex')`, sql`EXISTS (SELECT FROM account)`)}),
     ${endSessions(
       sql`EXISTS (SELECT FROM account) AND (family_hash = ${presented}::bytea OR id IN (
         SELECT id FROM sessions
@@ -146,14 +158,21 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
       sql`CASE WHEN family_hash = ${presented}::bytea THEN 'replaced' ELSE 'session-limit' END`,
       client,
     )},
-    ${insertSession(token, fromNow(SESSION_LIFETIME_SECONDS), client, sql`FROM account`)}
-    SELECT ${LIVE_SESSION_COLUMNS} FROM opened`,
+    ${insertSession(token, fromNow(SESSION_LIFETIME_SECONDS), client, sql`FROM account`)},
+    mail AS (${insertMail('login-after-failures', { recipient: sql`email` }, sql`FROM account WHERE ${login.suspicious}`)})
+    SELECT ${LIVE_SESSION_COLUMNS}, (SELECT to_jsonb(mail) FROM mail) AS mail FROM opened`,
   )
-  return row && liveSession(row, login.user, token)
+  return (
+    row && {
+      session: liveSession(row, login.user, token),
+      mail: row.mail === null ? undefined : owedMail(row.mail),
+    }
+  )
 }
 
 export type Turn =
   | { kind: 'live'; session: LiveSession }
+  | { kind: 'limited'; waitSeconds: number }
   /**
    * `definite` is false when the session ended within the window: the answer may belong to a request that lost a race
    * against a logout or a login, whose newer cookie it must not clear. `mail` tells the owner when it was this very
@@ -161,8 +180,11 @@ export type Turn =
    */
   | { kind: 'ended'; definite: boolean; mail: OwedMail | undefined }
 
-type TurnRow = LiveSessionRow & {
-  live: boolean
+type TurnRow = Omit<LiveSessionRow, 'id'> & {
+  wait_seconds: number | null
+  /** Null for a family that nobody has. */
+  id: string | null
+  live: boolean | null
   ended_in_window: boolean | null
   generation: number
   user_id: string
@@ -180,6 +202,9 @@ type TurnRow = LiveSessionRow & {
  */
 export async function turnSession(token: RefreshToken, client: Client): Promise<Turn> {
   const { generation } = token
+  const family = hashFamily(token.family)
+  const limit = limits.refreshBySession
+  const bucket = bucketOf(limit, Buffer.from(family).toString('hex'))
   const live = sql`(s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL)`
   const inWindow = sql`(s.turned_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS}))`
   const turns = sql`(${live} AND s.generation = ${generation}::bigint AND NOT ${inWindow})`
@@ -187,7 +212,8 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
     AND NOT (s.generation = ${generation}::bigint + 1 AND ${inWindow}))`
 
   const [row] = await runRepeatable<TurnRow>(sql`
-    WITH presented AS (
+    WITH taken AS (${take(limit, bucket, sql`true`)}),
+    presented AS (
       UPDATE sessions s SET
         generation = s.generation + CASE WHEN ${turns} THEN 1 ELSE 0 END,
         turned_at = CASE WHEN ${turns} THEN now() ELSE s.turned_at END,
@@ -196,7 +222,7 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
         revoked_at = CASE WHEN ${stolen} THEN now() ELSE s.revoked_at END,
         revoked_because = CASE WHEN ${stolen} THEN 'theft' ELSE s.revoked_because END
       FROM users u
-      WHERE s.family_hash = ${hashFamily(token.family)}::bytea AND u.id = s.user_id
+      WHERE s.family_hash = ${family}::bytea AND u.id = s.user_id AND EXISTS (SELECT FROM taken)
       RETURNING s.id, s.user_id, s.generation, s.ends_at, s.expires_at, u.email, u.role,
         ${live} AND s.generation >= ${generation}::bigint AS live,
         s.revoked_because = 'theft' AND s.revoked_at = now() AS stolen_now,
@@ -213,20 +239,21 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
       sql`FROM presented WHERE stolen_now`,
     )}),
     mail AS (${insertMail('session-stolen', { recipient: sql`email` }, sql`FROM presented WHERE stolen_now`)})
-    SELECT ${LIVE_SESSION_COLUMNS}, live, ended_in_window, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
-    FROM presented`)
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
+      ${LIVE_SESSION_COLUMNS}, live, ended_in_window, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
+    FROM (SELECT) AS always LEFT JOIN presented ON true`)
+  if (row === undefined) throw new Error('the statement answered no row')
 
-  if (row?.live !== true) {
-    return {
-      kind: 'ended',
-      definite: row?.ended_in_window !== true,
-      mail: row?.mail ? owedMail(row.mail) : undefined,
-    }
+  if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
+  if (row.id === null || row.live !== true) {
+    const mail = row.mail === null ? undefined : owedMail(row.mail)
+    return { kind: 'ended', definite: row.ended_in_window !== true, mail }
   }
+  const { id, generation: current } = row
   const user = { id: row.user_id, email: row.email, role: row.role }
   return {
     kind: 'live',
-    session: liveSession(row, user, { family: token.family, generation: row.generation }),
+    session: liveSession({ ...row, id }, user, { family: token.family, generation: current }),
   }
 }
 

@@ -235,6 +235,20 @@ describe('bad input', () => {
     for (const answer of polluted) expectProblem(answer, 422, 'validation-failed')
   })
 
+  test('[ASVS 15.3.5] a name given twice, at any depth and however it is written → 400, for no reader agrees on which counts', async () => {
+    for (const body of [
+      '{"everywhere":true,"everywhere":false}',
+      '{"email":"a@example.org","e\\u006dail":"b@example.org"}',
+      '{"a":{"b":1,"b":2}}',
+      '{"a":[{"b":1},{"b":1,"c":"\\"b\\":","b":2}]}',
+    ]) {
+      for (const answer of await everywhere(body)) expectProblem(answer, 400, 'malformed-json')
+    }
+    for (const answer of await everywhere('{"\\"b\\":":"\\"b\\":","b":"\\\\"}')) {
+      expectProblem(answer, 422, 'validation-failed')
+    }
+  })
+
   const bad: [string, unknown][] = [
     ['a number', 1],
     ['null', null],

@@ -176,7 +176,9 @@ const lastingLimits = Object.values(limits).filter(({ windowSeconds, quota }) =>
 async function readState(scene: Scene, names: Map<string, string>, requestId: string): Promise<State> {
   const { emails, ip } = scene
   const buckets = [ip, ...emails].flatMap((subject) =>
-    lastingLimits.map(({ name }) => keyedHash('rate-limit', Buffer.from(`${name}\n${subject}`))),
+    [...lastingLimits, { name: 'login-account' }].map(({ name }) =>
+      keyedHash('rate-limit', Buffer.from(`${name}\n${subject}`)),
+    ),
   )
   const [row] = await query(
     `WITH person AS (SELECT * FROM users WHERE email_key = ANY ($1)),
@@ -191,7 +193,8 @@ async function readState(scene: Scene, names: Map<string, string>, requestId: st
        (SELECT jsonb_agg(jsonb_build_array(kind, recipient, token_id IS NOT NULL) ORDER BY kind, recipient)
         FROM outbox WHERE recipient = ANY ($1)) AS mails,
        (SELECT jsonb_agg(kind ORDER BY kind) FROM events WHERE request_id = $2) AS events,
-       (SELECT jsonb_agg(failed_logins ORDER BY id) FROM person) AS failures,
+       (SELECT sum(failures)::int FROM password_attempts
+        WHERE user_id IN (SELECT id FROM person) OR key = ANY ($3)) AS failures,
        (SELECT sum(code_attempts)::int FROM registrations WHERE email_key = ANY ($1)) AS registration_codes,
        (SELECT sum(code_attempts)::int FROM mail_tokens t JOIN person ON person.id = t.user_id) AS token_codes,
        (SELECT count(*)::int FROM rate_limits WHERE key = ANY ($3)) AS buckets`,

@@ -278,7 +278,7 @@ export interface Rows {
 /** Reads the rows; and empties the buckets, whose limits are another test's matter. */
 export async function readRows(): Promise<Rows> {
   const [row] = await query(`
-    WITH emptied AS (DELETE FROM rate_limits)
+    WITH emptied AS (DELETE FROM rate_limits), forgiven AS (DELETE FROM password_attempts)
     SELECT
       (SELECT coalesce(json_agg(s ORDER BY s.created_at, s.id), '[]') FROM (
         SELECT s.id, encode(family_hash, 'hex') AS key, email, generation, s.created_at, revoked_because,

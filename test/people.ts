@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import type { Mail } from '../dev/inbox.ts'
 import { newBrowser, type Browser } from './browser.ts'
+import { query } from './database.ts'
 import { inbox } from './setup-stack.ts'
 
 export const PASSWORD = 'correct horse battery staple'
@@ -29,6 +30,25 @@ export function tokenIn(mail: Mail): string {
   const token = /#token=([\w-]+)/.exec(mail.text ?? '')?.[1]
   if (token === undefined) throw new Error('there is no link in that mail')
   return token
+}
+
+/** As if so many wrong passwords in a row had been counted in every bucket of an account, and their last wait were over. */
+export async function failedBefore(email: string, failures: number): Promise<void> {
+  await query(
+    `UPDATE password_attempts SET failures = $2, next_attempt_at = now()
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+    failures,
+  )
+}
+
+/** Wrong passwords in a row that an account's buckets have. */
+export async function failuresOf(email: string): Promise<number[]> {
+  const rows = await query(
+    'SELECT failures FROM password_attempts WHERE user_id = (SELECT id FROM users WHERE email = $1) ORDER BY 1',
+    email,
+  )
+  return rows.map(({ failures }) => failures)
 }
 
 export interface Person {

@@ -8,8 +8,9 @@ import {
   type Reauthenticated,
 } from '../../lib/accounts.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
+import { breachFaults } from '../../lib/breached-passwords.ts'
 import type { Client } from '../../lib/client.ts'
-import { endedSessionCookies } from '../../lib/cookies.ts'
+import { endedSessionCookies, forgottenBrowserCookie } from '../../lib/cookies.ts'
 import { credentialOf } from '../../lib/credentials.ts'
 import { EmailAddress } from '../../lib/email-address.ts'
 import { endpoint } from '../../lib/endpoint.ts'
@@ -55,7 +56,10 @@ export default endpoint({
     const mail = await deleteAccount(owner, client)
     if (mail === undefined) return problem('unauthorized')
     await afterAnswer(() => deliver(mail))
-    return withCookies(new Response(null, { status: 204 }), endedSessionCookies())
+    return withCookies(new Response(null, { status: 204 }), [
+      ...endedSessionCookies(),
+      forgottenBrowserCookie(),
+    ])
   },
 })
 
@@ -74,6 +78,9 @@ async function answerPasswordChange(
   const faultsOfOwn = passwordFaults(newPassword, owner.user.email)
   if (faultsOfOwn.length > 0) return weakPassword(faultsOfOwn, '#/newPassword')
 
+  const breaches = await breachFaults(newPassword)
+  if (breaches.length > 0) return weakPassword(breaches, '#/newPassword')
+
   const changed = await changePassword(owner, await hashPassword(newPassword), client)
   if (changed === undefined) return problem('unauthorized')
   await afterAnswer(() => deliver(changed.mail))
@@ -89,8 +96,10 @@ async function answerEmailChange(
 ): Promise<Response> {
   const owner = await reauthenticate(request, currentPassword, client)
   if (owner instanceof Response) return owner
-  const mails = await requestEmailChange(owner, email, client)
-  if (mails === undefined) return problem('unauthorized')
+  const change = await requestEmailChange(owner, email, client)
+  if (change.kind === 'changed-meanwhile') return problem('unauthorized')
+  if (change.kind === 'limited') return quotaExceeded(limits.emailChangeByAccount, change.waitSeconds)
+  const { mails } = change
   await afterAnswer(() => deliver(...mails))
   return json({ status: 'check-email' })
 }

@@ -5,7 +5,8 @@ import { readCookie } from '../../lib/cookies.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { readJson } from '../../lib/json.ts'
 import { deliver } from '../../lib/outbox.ts'
-import { problem } from '../../lib/problems.ts'
+import { problem, quotaExceeded } from '../../lib/problems.ts'
+import { limits } from '../../lib/rate-limits.ts'
 import { openRefreshToken } from '../../lib/refresh-token.ts'
 import { sessionEnded, signedIn } from '../../lib/session-answer.ts'
 import { turnSession } from '../../lib/sessions.ts'
@@ -24,6 +25,7 @@ export default endpoint({
 
     const turn = await turnSession(token, client)
     if (turn.kind === 'live') return signedIn(turn.session)
+    if (turn.kind === 'limited') return quotaExceeded(limits.refreshBySession, turn.waitSeconds)
 
     const { mail } = turn
     if (mail !== undefined) await afterAnswer(() => deliver(mail))

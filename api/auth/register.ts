@@ -1,6 +1,7 @@
 /** POST /api/auth/register: keeps a registration and mails its link. No account exists before the link is pressed. */
 import * as z from 'zod/mini'
 import { afterAnswer } from '../../lib/after-answer.ts'
+import { breachFaults } from '../../lib/breached-passwords.ts'
 import { registrationCookie } from '../../lib/cookies.ts'
 import { EmailAddress } from '../../lib/email-address.ts'
 import { endpoint } from '../../lib/endpoint.ts'
@@ -29,6 +30,9 @@ export default endpoint({
     // Before the hash, which is the costly part.
     const waitSeconds = await admitRegistration(email, client)
     if (waitSeconds !== undefined) return quotaExceeded(limits.registerBySource, waitSeconds)
+
+    const breaches = await breachFaults(password)
+    if (breaches.length > 0) return weakPassword(breaches)
 
     // A taken address costs the same hash, gets the same cookie and the same answer; its owner gets another mail.
     const id = newRegistrationId()

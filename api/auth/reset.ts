@@ -1,6 +1,7 @@
 /** /api/auth/reset: POST mails a link, PUT spends its token and sets a new password. */
 import * as z from 'zod/mini'
 import { afterAnswer } from '../../lib/after-answer.ts'
+import { breachFaults } from '../../lib/breached-passwords.ts'
 import type { Client } from '../../lib/client.ts'
 import { EmailAddress } from '../../lib/email-address.ts'
 import { endpoint } from '../../lib/endpoint.ts'
@@ -53,7 +54,10 @@ export default endpoint({
 
 /** Nobody is signed in by a mail; a session in this very browser has ended like all the others. */
 async function answerReset(tokenId: string, password: string, client: Client): Promise<Response> {
+  const breaches = await breachFaults(password)
+  if (breaches.length > 0) return weakPassword(breaches)
   const reset = await resetPassword(tokenId, await hashPassword(password), client)
+  if (reset.kind === 'limited') return quotaExceeded(limits.linkByToken, reset.waitSeconds)
   if (reset.kind === 'spent') return problem('token-spent')
   await afterAnswer(() => deliver(reset.mail))
   return json({ status: 'password-changed' })

@@ -120,6 +120,7 @@ async function confirmRegistration(
 
 /** A mail proves an address, not a person: whoever has it signs in with the password. */
 function verified(spending: Spending): Response {
+  if (spending.kind === 'limited') return quotaExceeded(limits.linkByToken, spending.waitSeconds)
   if (spending.kind !== 'account-created') return problem('token-spent')
   return withCookies(json({ status: 'verified' }), [endedRegistrationCookie()])
 }
@@ -138,6 +139,7 @@ async function confirmNewEmail(
     if (!(await passwordMatches(password, confirmation.passwordHash))) return problem('invalid-credentials')
     confirmation = await confirmEmailChange(id, undefined, true, client)
   }
+  if (confirmation.kind === 'limited') return quotaExceeded(limits.linkByToken, confirmation.waitSeconds)
   if (confirmation.kind !== 'confirmed') return problem('token-spent')
   const { mail } = confirmation
   await afterAnswer(() => deliver(mail))

@@ -64,6 +64,17 @@ export const german: Language = {
       ifNotYou:
         'Wenn Sie das nicht waren, hat jemand geraten – ohne Erfolg. Wählen Sie ein neues Passwort, das Sie nirgendwo sonst verwenden.',
     }),
+    'login-after-failures': ({ product }) => ({
+      subject: `Anmeldung bei ${product} nach mehreren falschen Passwörtern`,
+      preview: 'In diesem Browser war Ihr Konto zuvor noch nicht angemeldet.',
+      paragraphs: [
+        `Jemand, vermutlich Sie, hat sich nach mehreren falschen Passwörtern bei Ihrem Konto bei ${product} angemeldet – in einem Browser, in dem es zuvor noch nicht angemeldet war.`,
+        'Wenn Sie das waren, brauchen Sie nichts zu tun.',
+      ],
+      button: 'Meine Geräte ansehen',
+      ifNotYou:
+        'Wenn Sie das nicht waren, kennt jemand Ihr Passwort. Fordern Sie auf der Anmeldeseite sofort ein neues an: Damit wird jedes Gerät abgemeldet. Wählen Sie eines, das Sie nirgendwo sonst verwenden.',
+    }),
     'session-stolen': ({ product }) => ({
       subject: `Ein Gerät wurde bei ${product} abgemeldet`,
       preview: 'Eine Ihrer Anmeldungen wurde an zwei Orten verwendet und deshalb beendet.',

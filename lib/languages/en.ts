@@ -64,6 +64,17 @@ export const english: Language = {
       ifNotYou:
         'If it was not you, somebody was guessing, and did not get in. Choose a new password that you use nowhere else.',
     }),
+    'login-after-failures': ({ product }) => ({
+      subject: `A sign-in to ${product} after several wrong passwords`,
+      preview: 'It was a browser that had not signed in to your account before.',
+      paragraphs: [
+        `Somebody, probably you, signed in to your ${product} account after several wrong passwords, in a browser that had not signed in to it before.`,
+        'If it was you, there is nothing to do.',
+      ],
+      button: 'Look at my devices',
+      ifNotYou:
+        'If it was not you, somebody knows your password. Ask for a new one on the sign-in page at once: that signs out every device. Choose one that you use nowhere else.',
+    }),
     'session-stolen': ({ product }) => ({
       subject: `A device was signed out of ${product}`,
       preview: 'One of your sign-ins was in use in two places, so it was ended.',

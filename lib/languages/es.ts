@@ -64,6 +64,17 @@ export const spanish: Language = {
       ifNotYou:
         'Si no ha sido usted, alguien ha intentado adivinar su contraseña y no lo ha conseguido. Elija una nueva que no use en ningún otro sitio.',
     }),
+    'login-after-failures': ({ product }) => ({
+      subject: `Inicio de sesión en ${product} tras varias contraseñas incorrectas`,
+      preview: 'Ese navegador no había iniciado sesión antes en su cuenta.',
+      paragraphs: [
+        `Alguien, probablemente usted, ha iniciado sesión en su cuenta de ${product} tras varias contraseñas incorrectas, desde un navegador que no lo había hecho antes.`,
+        'Si ha sido usted, no tiene que hacer nada.',
+      ],
+      button: 'Ver mis dispositivos',
+      ifNotYou:
+        'Si no ha sido usted, alguien conoce su contraseña. Solicite cuanto antes una nueva en la página de inicio de sesión: así se cerrará la sesión en todos los dispositivos. Elija una que no use en ningún otro sitio.',
+    }),
     'session-stolen': ({ product }) => ({
       subject: `Se ha cerrado una sesión suya en ${product}`,
       preview: 'La sesión se estaba usando en dos lugares y se ha cerrado.',

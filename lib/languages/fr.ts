@@ -68,6 +68,17 @@ export const french: Language = {
       ifNotYou:
         'Si vous n’êtes pas à l’origine de ces tentatives, quelqu’un a essayé de deviner votre mot de passe, sans succès. Choisissez-en un nouveau, que vous n’utilisez nulle part ailleurs.',
     }),
+    'login-after-failures': ({ product }) => ({
+      subject: `Connexion à ${product} après plusieurs mots de passe erronés`,
+      preview: 'Ce navigateur ne s’était encore jamais connecté à votre compte.',
+      paragraphs: [
+        `Quelqu’un, sans doute vous, s’est connecté à votre compte ${product} après plusieurs mots de passe erronés, depuis un navigateur qui ne s’y était encore jamais connecté.`,
+        'Si c’était vous, vous n’avez rien à faire.',
+      ],
+      button: 'Voir mes appareils',
+      ifNotYou:
+        'Si vous n’êtes pas à l’origine de cette connexion, quelqu’un connaît votre mot de passe. Demandez-en tout de suite un nouveau sur la page de connexion\u00A0: tous les appareils seront déconnectés. Choisissez-en un que vous n’utilisez nulle part ailleurs.',
+    }),
     'session-stolen': ({ product }) => ({
       subject: `Un appareil a été déconnecté de ${product}`,
       preview: 'L’une de vos sessions était utilisée à deux endroits. Elle a été fermée.',
