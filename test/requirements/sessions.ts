@@ -1,0 +1,3 @@
+import type { Chapter } from './requirement.ts'
+
+export const sessions: readonly Chapter[] = []
