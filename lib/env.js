@@ -1,0 +1,229 @@
+/**
+ * The environment, parsed once at cold start. Every fault is reported at once, by key and by what to do,
+ * never by value. The deploy runs the same check.
+ */
+import * as z from 'zod/mini'
+import { EmailAddress } from './email-address.js'
+/** The codes alone: their texts are in lib/languages and reach only the functions that send mail. */
+export const MAIL_LANGUAGES = ['en', 'de', 'fr', 'es']
+export function parseEnvironment(variables) {
+  // An empty variable, as `.env` files and dashboards make them, is a missing one.
+  const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value?.trim()))
+  const stage = stageOf(given)
+  const origin = appOrigin(given)
+  const parsed = schemaFor(stage).safeParse(given)
+  const faults = [
+    ...(origin.kind === 'fault' ? [origin.fault] : []),
+    ...(parsed.error?.issues ?? []).map((issue) => ({ key: String(issue.path[0]), problem: issue.message })),
+  ]
+  if (origin.kind === 'fault' || !parsed.success) return { kind: 'misconfigured', faults }
+  return {
+    kind: 'ok',
+    environment: {
+      stage,
+      origin: origin.origin,
+      ownOrigins: ownOrigins(origin.origin, given),
+      jwtSecrets: splitSecrets(parsed.data.JWT_SECRET),
+      databaseUrl: parsed.data.DATABASE_URL,
+      neonFetchEndpoint: parsed.data.NEON_FETCH_ENDPOINT,
+      resendApiKey: parsed.data.RESEND_API_KEY,
+      mailFrom: parsed.data.MAIL_FROM,
+      mailLanguage: parsed.data.MAIL_LANGUAGE ?? 'en',
+      supportAddress: parsed.data.SUPPORT_ADDRESS?.trim(),
+      verifyPath: parsed.data.VERIFY_PATH ?? '/auth/verify',
+      resetPath: parsed.data.RESET_PATH ?? '/auth/reset',
+      cronSecret: parsed.data.CRON_SECRET,
+      productName: parsed.data.PRODUCT_NAME ?? new URL(origin.origin).hostname,
+      passwordMinLength: Number(parsed.data.PASSWORD_MIN_LENGTH ?? 15),
+      breachedPasswordsUrl: parsed.data.BREACHED_PASSWORDS_URL?.replace(/\/$/, ''),
+    },
+  }
+}
+/**
+ * The app's own origin. `APP_URL` wins; without it a production deployment takes its production domain,
+ * a preview its branch's host and then its own, and a local run `http://localhost:3000`.
+ */
+export function appOrigin(variables) {
+  const stage = stageOf(variables)
+  const appUrl = variables['APP_URL']
+  if (appUrl) return originFrom(appUrl, stage)
+  const host =
+    stage === 'production'
+      ? variables['VERCEL_PROJECT_PRODUCTION_URL']
+      : stage === 'preview'
+        ? (variables['VERCEL_BRANCH_URL'] ?? variables['VERCEL_URL'])
+        : undefined
+  if (host) return originFrom(`https://${host}`, stage)
+  if (stage === 'development') return { kind: 'origin', origin: 'http://localhost:3000' }
+  return badOrigin('missing; set it to the address people open, such as https://app.example.com')
+}
+function originFrom(address, stage) {
+  if (!URL.canParse(address)) return badOrigin('not an address; write it like https://app.example.com')
+  const url = new URL(address)
+  if (url.pathname !== '/' || url.search || url.hash || url.username) {
+    return badOrigin('must be an origin alone: scheme and host, no path, query or user')
+  }
+  if (stage !== 'development' && isLoopback(url.hostname)) {
+    return badOrigin(`names this machine, which nobody can reach from a ${stage} deployment's mails`)
+  }
+  const plainLocal = stage === 'development' && url.protocol === 'http:' && url.hostname === 'localhost'
+  if (url.protocol !== 'https:' && !plainLocal) {
+    return badOrigin('must be https (http only for http://localhost in local development)')
+  }
+  return { kind: 'origin', origin: url.origin }
+}
+function badOrigin(problem) {
+  return { kind: 'fault', fault: { key: 'APP_URL', problem } }
+}
+function ownOrigins(origin, variables) {
+  if (stageOf(variables) !== 'preview') return [origin]
+  const hosts = [variables['VERCEL_BRANCH_URL'], variables['VERCEL_URL']].filter((host) => host !== undefined)
+  return [...new Set([origin, ...hosts.map((host) => `https://${host}`)])]
+}
+/** Outside Vercel only an app that says it is on localhost counts as development; anything else is production. */
+function stageOf(variables) {
+  const stage = variables['VERCEL_ENV']
+  if (stage === 'production' || stage === 'preview' || stage === 'development') return stage
+  return variables['APP_URL']?.startsWith('http://localhost') ? 'development' : 'production'
+}
+function schemaFor(stage) {
+  const local = stage === 'development'
+  return z.object({
+    JWT_SECRET: variable('missing; make one with: openssl rand -base64 32').check(
+      z.refine((list) => splitSecrets(list).every(isRandomSecret), {
+        error: 'too short or not random; each secret must be 32 random bytes: openssl rand -base64 32',
+      }),
+    ),
+    DATABASE_URL: variable("missing; copy the pooled connection string from Neon's dashboard").check(
+      z.refine(isDatabaseUrl, {
+        error: 'not a postgresql:// address with user, password, host and database',
+      }),
+      z.refine((url) => local || !isDatabaseUrl(url) || !isLoopback(new URL(url).hostname), {
+        error: 'names this machine; a deployment needs a database it can reach',
+      }),
+    ),
+    NEON_FETCH_ENDPOINT: z.optional(
+      z.string().check(
+        z.refine((url) => local && isLoopbackUrl(url), {
+          error: 'is for local development only, and then a loopback address; remove it',
+        }),
+      ),
+    ),
+    RESEND_API_KEY: variable('missing; make one at https://resend.com/api-keys').check(
+      z.refine((key) => key.startsWith('re_'), { error: "not a Resend key; Resend's keys begin with re_" }),
+    ),
+    RESEND_BASE_URL: z.optional(
+      z.string().check(
+        z.refine((url) => local && isLoopbackUrl(url), {
+          error: 'is for local development only, and then a loopback address; remove it',
+        }),
+      ),
+    ),
+    MAIL_FROM: variable('missing; the sender, such as: Example <login@mail.example.com>').check(
+      z.refine((from) => /^(?:[^<>\r\n"]{1,100} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(from), {
+        error: 'not a sender; write it like: Example <login@mail.example.com>',
+      }),
+    ),
+    SUPPORT_ADDRESS: z.optional(
+      z.string().check(
+        z.refine((address) => EmailAddress.safeParse(address).success, {
+          error: 'not an email address; write the address alone, like: help@example.com',
+        }),
+      ),
+    ),
+    MAIL_LANGUAGE: z.optional(
+      z.enum(MAIL_LANGUAGES, {
+        error: `not a language of the mails; set one of: ${MAIL_LANGUAGES.join(', ')}`,
+      }),
+    ),
+    VERIFY_PATH: z.optional(pagePath('/auth/verify')),
+    RESET_PATH: z.optional(pagePath('/auth/reset')),
+    CRON_SECRET: variable('missing; make one with: openssl rand -base64 32').check(
+      z.refine(isRandomSecret, {
+        error: 'too short or not random; make one with: openssl rand -base64 32',
+      }),
+    ),
+    PRODUCT_NAME: z.optional(
+      z.string().check(
+        z.refine((name) => /^[^\p{Cc}\p{Zl}\p{Zp}<>]{1,60}$/u.test(name), {
+          error: 'must be 1 to 60 characters without < or >',
+        }),
+      ),
+    ),
+    PASSWORD_MIN_LENGTH: z.optional(
+      z.string().check(
+        z.refine((text) => /^\d{1,2}$/.test(text) && Number(text) >= 8 && Number(text) <= 64, {
+          error: 'must be a whole number from 8 to 64 (15 when unset)',
+        }),
+      ),
+    ),
+    BREACHED_PASSWORDS_URL: z.optional(
+      z.string().check(
+        z.refine((url) => isPlainHttps(url) || (local && isLoopbackUrl(url)), {
+          error: 'must be an https address alone, such as https://api.pwnedpasswords.com/range',
+        }),
+      ),
+    ),
+  })
+}
+/** A path that stays on the app's own origin, whatever it is put behind, and leaves the fragment to the token. */
+function pagePath(whenUnset) {
+  return z.string().check(
+    z.refine((path) => /^\/(?:[\w.~-]+\/)*[\w.~-]*$/.test(path) && !path.includes('..'), {
+      error: `must be a path on the app's own origin: one / first, then letters, digits and - . _ ~ between single slashes, without .. (${whenUnset} when unset)`,
+    }),
+  )
+}
+function variable(missing) {
+  return z.string({ error: missing })
+}
+function splitSecrets(list) {
+  return list.split(',').map((secret) => secret.trim())
+}
+/**
+ * Base64, base64url or hexadecimal of at least 32 bytes that does not look like words or a pattern.
+ * 43 random base64 characters show 31 different ones on average; a sentence that long shows about 17.
+ */
+function isRandomSecret(secret) {
+  const different = new Set(secret).size
+  if (/^[0-9a-f]{64,}$/i.test(secret)) return different >= 10
+  return /^[A-Za-z0-9+/_-]{43,}={0,2}$/.test(secret) && different >= 22
+}
+function isDatabaseUrl(text) {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  return (
+    /^postgres(?:ql)?:$/.test(url.protocol) &&
+    url.username !== '' &&
+    url.hostname !== '' &&
+    url.pathname.length > 1
+  )
+}
+function isPlainHttps(text) {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return protocol === 'https:' && `${username}${password}${search}${hash}` === ''
+}
+function isLoopbackUrl(text) {
+  return URL.canParse(text) && isLoopback(new URL(text).hostname)
+}
+function isLoopback(hostname) {
+  const name = hostname.toLowerCase()
+  return (
+    name === 'localhost' ||
+    name.endsWith('.localhost') ||
+    name.startsWith('127.') ||
+    name === '0.0.0.0' ||
+    name === '[::1]' ||
+    name === '[::]' ||
+    name === '::1'
+  )
+}
+const atColdStart = parseEnvironment(process.env)
+/** The faults this instance started with; empty when it may serve. */
+export const environmentFaults = atColdStart.kind === 'ok' ? [] : atColdStart.faults
+/** The parsed environment. Throws when it is at fault, so nothing can run half configured. */
+export function environment() {
+  if (atColdStart.kind === 'ok') return atColdStart.environment
+  throw new Error(`misconfigured: ${atColdStart.faults.map((fault) => fault.key).join(', ')}`)
+}

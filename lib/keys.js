@@ -1,0 +1,78 @@
+/**
+ * Every key, derived from `JWT_SECRET` by HKDF-SHA-256 (RFC 5869), one label a purpose. The first secret
+ * signs and seals; all of them verify and open, so a secret can be rotated without signing anyone out.
+ */
+import { createECDH, createHmac, createPrivateKey, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { calculateJwkThumbprint } from 'jose'
+import { environment } from './env.js'
+const SEAL_BYTES = 32
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+function derive(secret, label, bytes) {
+  return Buffer.from(hkdfSync('sha256', secret, '', `latchkey ${label}`, bytes))
+}
+const sealKeys = new Map()
+function sealKeysFor(purpose) {
+  let keys = sealKeys.get(purpose)
+  if (keys === undefined) {
+    keys = environment().jwtSecrets.map((secret) => derive(secret, purpose, SEAL_BYTES))
+    sealKeys.set(purpose, keys)
+  }
+  return keys
+}
+function mac(key, payload) {
+  return createHmac('sha256', key).update(payload).digest()
+}
+/** `payload ‖ HMAC-SHA-256(payload)` in base64url. */
+export function seal(purpose, payload) {
+  return Buffer.concat([payload, keyedHash(purpose, payload)]).toString('base64url')
+}
+/** The payload of a sealed text; undefined when it is not ours, not this long or not for this purpose. */
+export function unseal(purpose, text, payloadBytes) {
+  const sealed = Buffer.from(text, 'base64url')
+  // The decoder skips what it does not know: only the one spelling that we wrote is accepted.
+  if (sealed.length !== payloadBytes + SEAL_BYTES || sealed.toString('base64url') !== text) return undefined
+  const payload = sealed.subarray(0, payloadBytes)
+  const given = sealed.subarray(payloadBytes)
+  const known = sealKeysFor(purpose).some((key) => timingSafeEqual(mac(key, payload), given))
+  return known ? payload : undefined
+}
+/** HMAC-SHA-256 under the first secret, 32 bytes. */
+export function keyedHash(purpose, payload) {
+  const [current] = keyedHashes(purpose, payload)
+  if (current === undefined) throw new Error('no secret to derive a key from')
+  return current
+}
+/** The same under every secret, the first one's first. */
+export function keyedHashes(purpose, payload) {
+  return sealKeysFor(purpose).map((key) => mac(key, payload))
+}
+let derivedSigningKeys
+/** The ES256 key pairs, one for each secret, the signing one first. */
+export function signingKeys() {
+  derivedSigningKeys ??= Promise.all(environment().jwtSecrets.map(signingKey))
+  return derivedSigningKeys
+}
+/**
+ * A P-256 pair from a secret. 64 extra bits make the reduction's bias negligible
+ * (FIPS 186-5, A.2.1); `kid` is the thumbprint of RFC 7638.
+ */
+async function signingKey(secret) {
+  const seed = BigInt(`0x${derive(secret, 'access-token ES256', 40).toString('hex')}`)
+  const scalar = (seed % (P256_ORDER - 1n)) + 1n
+  const d = Buffer.from(scalar.toString(16).padStart(64, '0'), 'hex')
+  const ecdh = createECDH('prime256v1')
+  ecdh.setPrivateKey(d)
+  const point = ecdh.getPublicKey()
+  const curve = {
+    kty: 'EC',
+    crv: 'P-256',
+    x: point.subarray(1, 33).toString('base64url'),
+    y: point.subarray(33, 65).toString('base64url'),
+  }
+  const kid = await calculateJwkThumbprint(curve)
+  return {
+    kid,
+    privateKey: createPrivateKey({ key: { ...curve, d: d.toString('base64url') }, format: 'jwk' }),
+    publicJwk: { ...curve, kid, alg: 'ES256', use: 'sig' },
+  }
+}
