@@ -71,9 +71,12 @@ async function handle(request: IncomingMessage): Promise<Response> {
   for (const [name, value] of Object.entries(request.headers)) {
     if (typeof value === 'string') headers.set(name, value)
   }
-  const body = await buffer(request)
+  const bytes = await buffer(request)
   const method = request.method ?? 'GET'
+  // What no `Request` can be (Fetch standard, section 2.2.1): no platform can hand that over.
+  if (method === 'TRACE' || method === 'CONNECT') return new Response(null, { status: 501 })
+  const hasBody = bytes.length > 0 && method !== 'GET' && method !== 'HEAD'
   return endpoint.fetch(
-    new Request(url, { method, headers, ...(body.length > 0 && { body: new Uint8Array(body) }) }),
+    new Request(url, { method, headers, ...(hasBody && { body: new Uint8Array(bytes) }) }),
   )
 }

@@ -18,18 +18,22 @@ export interface HandlerOptions {
   onLine?: (line: string) => void
   /** Without it the line of each request is left out. */
   logsRequests?: true
+  /** On top of this process's own. */
+  environment?: Record<string, string>
 }
 
 const FILE = fileURLToPath(new URL('./handler-process.ts', import.meta.url))
 const KEPT_LINES = 40
 
-export async function startHandler({ onLine, logsRequests }: HandlerOptions = {}): Promise<Handler> {
+export async function startHandler(options: HandlerOptions = {}): Promise<Handler> {
+  const { onLine, logsRequests, environment } = options
   const gateway = await startGateway({ port: 0 })
   const child = spawn(process.execPath, [FILE], {
     env: {
       ...process.env,
       NEON_FETCH_ENDPOINT: gateway.url,
       ...(logsRequests && { HANDLER_LOG: 'all' }),
+      ...environment,
     },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
