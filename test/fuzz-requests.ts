@@ -258,7 +258,7 @@ function drafts({ named }: People, mailTokens: fc.Arbitrary<string>): fc.Arbitra
         weight: 20,
         arbitrary: fc.constantFrom(PASSWORD_MARK, `${PASSWORD_MARK}\0`, PASSWORD_MARK.repeat(40)),
       },
-      { weight: 1, arbitrary: fc.constant(STRONG_PASSWORD) },
+      { weight: 4, arbitrary: fc.constant(STRONG_PASSWORD) },
     ),
   )
   const checked = quoted(
@@ -267,7 +267,7 @@ function drafts({ named }: People, mailTokens: fc.Arbitrary<string>): fc.Arbitra
         weight: 3,
         arbitrary: fc.constantFrom(`${PASSWORD_MARK}\0`, PASSWORD_MARK.repeat(20), `${PASSWORD_MARK}\ud800`),
       },
-      { weight: 1, arbitrary: fc.constantFrom(STRONG_PASSWORD, PASSWORD_MARK) },
+      { weight: 4, arbitrary: fc.constantFrom(STRONG_PASSWORD, PASSWORD_MARK) },
     ),
   )
   const route = (
@@ -289,7 +289,7 @@ function drafts({ named }: People, mailTokens: fc.Arbitrary<string>): fc.Arbitra
     route(2, 'verify', 'PUT', { token, password: weak }),
     route(2, 'verify', 'PUT', { stop: token }),
     route(2, 'verify', 'PUT', { email: address, code: quoted(code) }),
-    route(5, 'login', 'POST', { email: address, password: checked }),
+    route(8, 'login', 'POST', { email: address, password: checked }),
     route(6, 'refresh', 'POST', {}),
     route(3, 'logout', 'POST', {}),
     route(2, 'logout', 'POST', { everywhere: fc.constantFrom('true', 'false', '1', 'null') }),
@@ -818,11 +818,15 @@ function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc
             path: 'maintenance',
             headers: [bearerOf(accessToken)],
           }),
-          // The link alone, in a browser that did not register: the password is missing.
-          attack('unproven', [403], put('verify', { token })),
-          attack('unproven', [403], put('verify', { token: emailChangeToken })),
         ),
       ),
+    // A link alone, in a browser that neither registered nor is signed in: the password is missing.
+    fc
+      .oneof(
+        victim.map(({ emailChangeToken }) => emailChangeToken),
+        fc.constantFrom(...pending.map(({ token }) => token)),
+      )
+      .map((token) => attack('unproven', [403], put('verify', { token }))),
     // The fuzzer's own account, against others' things.
     victim.chain(({ sessions }) =>
       fc.constantFrom(

@@ -21,7 +21,7 @@ import { PASSWORD } from './people.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 import { databaseUrl } from './setup-stack.ts'
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 2_500)
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 2_000)
 const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31))
 const HANDLERS = 2
 const AT_ONCE = 40
@@ -238,16 +238,17 @@ function expectNoSecrets({ status, headers, body }: Answered): void {
   const isSession = status === 200 && body.includes('"accessToken"')
   const text = isSession ? body.replace(/"accessToken":"[\w.-]+"/, '') : body
   for (const part of [...Object.values(others).flat(), ...attributes, text]) {
-    expect(part).not.toMatch(secret)
-    expect(part).not.toMatch(TOKEN)
+    expectNone(part, secret, TOKEN)
   }
+}
+
+function expectNone(text: string | undefined, ...patterns: RegExp[]): void {
+  for (const pattern of patterns) expect(pattern.exec(text ?? '')?.[0], text).toBeUndefined()
 }
 
 function expectCleanLog(): void {
   for (const line of lines) {
-    expect(line).not.toMatch(secret)
-    expect(line).not.toMatch(TOKEN)
-    expect(line).not.toMatch(ADDRESS)
+    expectNone(line, secret, TOKEN, ADDRESS)
     expect(() => JSON.parse(line), line).not.toThrow()
   }
   for (const event of lines.map((line) => JSON.parse(line).event)) count(`log: ${event}`)
