@@ -22,7 +22,7 @@ import { inbox } from './setup-stack.ts'
 /** So few say nothing about time: then only the answers are compared. */
 const MIN_ROUNDS_TO_TIME = 100
 const ROUNDS = Number(process.env['TIMING_PAIRS'] ?? 3)
-const WARM_UP_ROUNDS = Math.ceil(ROUNDS / 20)
+const WARM_UP_ROUNDS = Math.floor(ROUNDS / 20)
 
 /** Several times what an answer takes: one that waited for its mail would stand out in every round. */
 const MAIL_DELAY_MS = 150
