@@ -86,7 +86,9 @@ function fieldErrors(issue: z.core.$ZodIssue): { pointer: string; detail: string
 
 /** RFC 6901, section 6: the pointer as a URI fragment. */
 function pointer(path: readonly PropertyKey[]): string {
-  return `#${path.map((key) => `/${encodeURIComponent(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}`
+  // A key may hold half a surrogate pair, which has no encoding.
+  const token = (key: string) => key.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')
+  return `#${path.map((key) => `/${encodeURIComponent(token(String(key)))}`).join('')}`
 }
 
 export function json(body: unknown, status = 200, headers?: Headers): Response {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import * as fc from 'fast-check'
-import { SignJWT, decodeJwt, decodeProtectedHeader } from 'jose'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { v7 as newId } from 'uuid'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { publicKeys, signAccessToken, verifyAccessToken } from './access-token.ts'
@@ -163,39 +163,6 @@ describe('the access token', () => {
     vi.setSystemTime(1_800_000_900_000)
     expect(await verifyAccessToken(accessToken)).toBeUndefined()
   })
-
-  test.each<[string, Record<string, string>, Record<string, unknown>]>([
-    ['of another type', { typ: 'JWT' }, {}],
-    ['for another audience', {}, { aud: 'https://other.example' }],
-    ['of another issuer', {}, { iss: 'https://other.example' }],
-    ['without an expiry', {}, { exp: undefined }],
-    ['not valid yet', {}, { nbf: 4_000_000_000 }],
-    ['without a session', {}, { sid: undefined }],
-    ['with a role that is no text', {}, { role: ['admin'] }],
-    ['with a key id that is a path', { kid: '../../etc/passwd' }, {}],
-  ])(
-    '[ASVS 9.2.2] [ASVS 9.2.3] a token signed by our own key but %s is refused',
-    async (_, header, changes) => {
-      const [key] = await signingKeys()
-      const now = Math.floor(Date.now() / 1000)
-      const origin = 'https://app.latchkey.test'
-      const whole = {
-        iss: origin,
-        aud: origin,
-        sub: claims.userId,
-        sid: claims.sessionId,
-        role: 'user',
-        iat: now,
-        exp: now + 60,
-      }
-      const signed = async (payload: Record<string, unknown>, headers: Record<string, string>) =>
-        new SignJWT(payload)
-          .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid ?? '', ...headers })
-          .sign(key?.privateKey ?? new Uint8Array())
-      expect(await verifyAccessToken(await signed(whole, {}))).toEqual(claims)
-      expect(await verifyAccessToken(await signed({ ...whole, ...changes }, header))).toBeUndefined()
-    },
-  )
 
   test('[RFC 8725 3.3] a token with any one character changed is refused', async () => {
     const { accessToken } = await signAccessToken(claims)

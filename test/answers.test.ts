@@ -233,6 +233,10 @@ describe('bad input', () => {
     }
     const polluted = await everywhere('{"__proto__":{"everywhere":true},"constructor":1}')
     for (const answer of polluted) expectProblem(answer, 422, 'validation-failed')
+    for (const answer of await everywhere(String.raw`{"\ud800":1}`)) {
+      expectProblem(answer, 422, 'validation-failed')
+      expect(answer.body.errors).toContainEqual({ pointer: '#/%EF%BF%BD', detail: expect.any(String) })
+    }
   })
 
   test('[ASVS 15.3.5] a name given twice, at any depth and however it is written → 400, for no reader agrees on which counts', async () => {
