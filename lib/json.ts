@@ -16,16 +16,20 @@ export async function readJson<Schema extends z.core.$ZodType>(
   if (mediaType !== 'application/json') throw problem('unsupported-media-type')
 
   const text = await readText(request)
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    throw problem('malformed-json')
-  }
+  const body = parsed(text)
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw problem('malformed-json')
-  if (countNames(text) !== countNames(JSON.stringify(body))) throw problem('malformed-json')
-
   return matched(schema, body)
+}
+
+/** The value of a JSON text in which no name is given twice. Throws the 400 that refuses any other, and one too deep to be written again. */
+function parsed(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (countNames(text) === countNames(JSON.stringify(value))) return value
+  } catch {
+    // Refused like the rest.
+  }
+  throw problem('malformed-json')
 }
 
 /**
@@ -50,9 +54,9 @@ export function readQuery<Schema extends z.core.$ZodType>(
 }
 
 function matched<Schema extends z.core.$ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  const parsed = z.safeParse(schema, input)
-  if (parsed.success) return parsed.data
-  throw problem('validation-failed', { errors: parsed.error.issues.flatMap(fieldErrors) })
+  const result = z.safeParse(schema, input)
+  if (result.success) return result.data
+  throw problem('validation-failed', { errors: result.error.issues.flatMap(fieldErrors) })
 }
 
 /** Reads no further than the limit, whatever `content-length` claims. */

@@ -248,6 +248,8 @@ describe('bad input', () => {
     ]) {
       for (const answer of await everywhere(body)) expectProblem(answer, 400, 'malformed-json')
     }
+    const deep = `{"email":${'['.repeat(7000)}${']'.repeat(7000)}}`
+    for (const answer of await everywhere(deep)) expect([400, 422]).toContain(answer.status)
     for (const answer of await everywhere('{"\\"b\\":":"\\"b\\":","b":"\\\\"}')) {
       expectProblem(answer, 422, 'validation-failed')
     }

@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { MAX_CONSECUTIVE_FAILURES } from '../lib/logins.ts'
+import { failureWaits } from '../lib/rate-limits.ts'
 import { query } from './database.ts'
 import { startHandler, type Handler } from './handler.ts'
 import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
@@ -62,7 +62,18 @@ async function accountWhere(change: string): Promise<string> {
 
 const known = async () => (await insertAccount(0)).email
 const pending = async () => (await insertRegistration(newAddress(), PASSWORD)).email
-const locked = () => accountWhere(`failed_logins = ${MAX_CONSECUTIVE_FAILURES + 1}`)
+
+async function locked(): Promise<string> {
+  const { email } = await insertAccount(0)
+  await query(
+    `INSERT INTO password_attempts (key, user_id, failures, next_attempt_at)
+     SELECT sha256(convert_to(E'login-account\\n' || id, 'UTF8')), id, $2, now() FROM users WHERE email = $1`,
+    email,
+    failureWaits.lockedAt,
+  )
+  return email
+}
+
 const disabled = () => accountWhere('disabled_at = now()')
 
 async function withResetMail(): Promise<string> {
