@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ageSessions, query } from './database.ts'
 import { newestMailTo, OTHER_PASSWORD, PASSWORD, signedInPerson, tokenIn } from './people.ts'
-import { inbox } from './setup-stack.ts'
+import { gateway } from './setup-stack.ts'
 
 const realFetch = globalThis.fetch
 const log: string[] = []
@@ -18,7 +18,7 @@ beforeEach(() => {
   globalThis.fetch = async (input, init) => {
     const request = new Request(input, init)
     const sent = `${request.url} ${JSON.stringify([...request.headers])} ${await request.clone().text()}`
-    const list = request.url.startsWith(inbox.url) ? toMail : toDatabase
+    const list = request.url.startsWith(gateway.url) ? toDatabase : toMail
     list.push(sent)
     return realFetch(input, init)
   }
