@@ -2,6 +2,7 @@
 import { createHmac, createPublicKey, hkdfSync } from 'node:crypto'
 import { globSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { expect, test } from 'vitest'
 import { ACCESS_TOKEN_LIFETIME_SECONDS } from './access-token.ts'
 import { keyedHash, signingKeys, type SealPurpose } from './keys.ts'
@@ -203,4 +204,29 @@ test('[ASVS 11.1.4] what quantum computers would break is in the docs, algorithm
     'TLS',
   ])
   expect(page).toMatch(/The plan for ES256\..*2035.*\n?.*ML-DSA/)
+})
+
+test('[ASVS 11.1.4] the successor in that plan signs and verifies here today, beside the present key in one set', async () => {
+  expect(page).toContain('`ML-DSA-44`')
+  const successor = await generateKeyPair('ML-DSA-44', { extractable: true })
+  const published = {
+    ...(await exportJWK(successor.publicKey)),
+    kid: 'successor',
+    alg: 'ML-DSA-44',
+    use: 'sig',
+  }
+  const keys = createLocalJWKSet({
+    keys: [...(await signingKeys()).map(({ publicJwk }) => publicJwk), published],
+  })
+  const [present] = await signingKeys()
+  const tokens = [
+    await new SignJWT().setProtectedHeader({ alg: 'ML-DSA-44', kid: 'successor' }).sign(successor.privateKey),
+    await new SignJWT()
+      .setProtectedHeader({ alg: 'ES256', kid: present?.kid ?? '' })
+      .sign(present?.privateKey ?? new Uint8Array()),
+  ]
+  const verified = await Promise.all(
+    tokens.map((token) => jwtVerify(token, keys, { algorithms: ['ES256', 'ML-DSA-44'] })),
+  )
+  expect(verified.map(({ protectedHeader }) => protectedHeader.alg)).toEqual(['ML-DSA-44', 'ES256'])
 })
