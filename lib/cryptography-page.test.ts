@@ -12,6 +12,7 @@ import {
   REGISTRATION_LINK_LIFETIME_SECONDS,
   RESET_LINK_LIFETIME_SECONDS,
 } from './mail-token.ts'
+import { hashPassword } from './passwords.ts'
 import { REGISTRATION_LIFETIME_SECONDS } from './registrations.ts'
 import { SESSION_LIFETIME_SECONDS } from './sessions.ts'
 
@@ -118,6 +119,15 @@ test('[ASVS 11.6.1] [ASVS 11.2.3] the signing key is a P-256 pair, reduced from 
   expect(Buffer.from(key.privateKey.export({ format: 'jwk' }).d ?? '', 'base64url').toString('hex')).toBe(
     scalar.toString(16).padStart(64, '0'),
   )
+})
+
+test('[ASVS 11.1.2] what a password hash costs is in the docs', async () => {
+  const [, mebibytes, passes, lanes] =
+    rowsOf('Algorithms')
+      .map(([name = '']) => /^argon2id, (\d+) MiB, (\d+) passes, (\d+) lane$/.exec(name))
+      .find((match) => match !== null) ?? []
+  const cost = `m=${Number(mebibytes) * 1024},t=${passes},p=${lanes}`
+  expect(await hashPassword('a fine password')).toContain(`$argon2id$v=19$${cost}$`)
 })
 
 test('[ASVS 11.1.3] [ASVS 11.2.1] whatever imports cryptography is in the docs with what it imports, and nothing else is', async () => {

@@ -141,7 +141,7 @@ describe('the mail token', () => {
     expect(openMailToken(['reset-mail'], text).kind).toBe('expired')
   })
 
-  test('a token with any one character changed is invalid, not expired', () => {
+  test('[ASVS 11.2.5] a token with any one character changed is invalid, not expired', () => {
     const text = sealMailToken('reset-mail', { id: newId(), expiresAt: soon() })
     for (const other of spoiled(text)) expect(openMailToken(['reset-mail'], other).kind).toBe('invalid')
   })

@@ -104,9 +104,7 @@ export const sessions: readonly Chapter[] = [
         level: 'L3',
         demands: 'Highly sensitive operations ask for further proof.',
         measure:
-          'Other devices end only within 5 minutes of a sign-in, by the time in the row and not by the age of a token; password, address and deletion ask for the current password each time.',
-        deviation:
-          'The further proof is the same factor, the password: there is no second one. Its guesses are counted for each session, the owner is told by mail of every such change, and an address changes only once the new one has confirmed it.',
+          'Other devices end only within 5 minutes of a sign-in, by the time in the row and not by the age of a token; password, address and deletion ask for the current password each time, and its guesses are counted for each session.',
       },
       {
         ids: ['63B-4 5.1.2'],
@@ -339,7 +337,7 @@ export const sessions: readonly Chapter[] = [
         level: 'L2',
         demands: '128 bits of strength; hashes of 256 bits where collisions matter.',
         measure:
-          'Keys of 256 bits, P-256 (128 bits), SHA-256 for every digest, of which the whole 32 bytes are kept and compared.',
+          'Keys of 256 bits, P-256 (128 bits), SHA-256 for every digest, of which all 32 bytes are kept and compared. The list of common passwords alone has 4 bytes of each: two that agree there refuse a password too many, and nothing else.',
       },
       {
         ids: ['ASVS 11.2.4'],
@@ -353,7 +351,7 @@ export const sessions: readonly Chapter[] = [
         level: 'L3',
         demands: 'Faults of cryptography refuse, and all alike.',
         measure:
-          'Whatever is wrong with a token, the answer is the one that garbage gets, byte for byte: 401, or `session-ended` for the cookie of a refresh.',
+          'Whatever is wrong with an access token or a session cookie, status, headers and body are those that garbage gets: 401. A mailed link that is not ours is `token-invalid`, expired or not.',
       },
       {
         ids: ['ASVS 11.4.1'],
@@ -367,7 +365,9 @@ export const sessions: readonly Chapter[] = [
         level: 'L2',
         demands: 'What must not be guessed has 128 random bits or more, and is no UUID.',
         measure:
-          '`randomBytes(32)` for a family, `randomBytes(16)` under a seal for a known browser. Ids are UUIDs and count only under a seal of 256 bits. The six digits of a mail are guarded by their number of tries.',
+          '`randomBytes(32)` for a family, `randomBytes(16)` under a seal for a known browser. Ids are UUIDs and count only under a seal of 256 bits.',
+        deviation:
+          'The six digits beside a mailed link have 20 bits, as people type them. They are taken from an HMAC, differ for each mail, can be tried five times a mail and ten times a day an address, and do no more than the link: a registration asks for its password or its browser as well.',
       },
       {
         ids: ['ASVS 11.5.2'],
