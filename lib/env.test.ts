@@ -107,7 +107,7 @@ describe('the environment', () => {
     ['zeros in hexadecimal', '0'.repeat(64)],
     ['a good one followed by a bad one', `${COMPLETE.JWT_SECRET},changeme`],
     ['a good one followed by nothing', `${COMPLETE.JWT_SECRET},`],
-  ])('[RFC 8725 3.5] JWT_SECRET is refused: %s', (_, secret) => {
+  ])('[RFC 8725 3.5] [RFC 7518 3.2] JWT_SECRET is refused: %s', (_, secret) => {
     expect(faultsOf({ JWT_SECRET: secret })['JWT_SECRET']).toMatch(/not random/)
   })
 

@@ -58,7 +58,7 @@ describe('changing the password', () => {
   const change = (browser: Browser, currentPassword: string, newPassword: string) =>
     browser.send('account', 'PATCH', { currentPassword, newPassword })
 
-  test('[ASVS 6.2.2] [ASVS 7.4.3] others end, this one gets a new family, and the owner is told', async () => {
+  test('[ASVS 6.2.2] [ASVS 7.2.4] [ASVS 7.4.3] [ASVS 10.4.9] others end, this one gets a new family, and the owner is told', async () => {
     const person = await signedInPerson()
     const other = await otherDeviceOf(person)
     const stolen = newBrowser()
@@ -175,7 +175,7 @@ describe('changing the address', () => {
     expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey address was changed')
   })
 
-  test('in a browser that is not signed in to the account, the password is needed as well', async () => {
+  test('[ASVS 7.5.1] in a browser that is not signed in to the account, the password is needed as well', async () => {
     const [person, stranger] = [await signedInPerson(), await signedInPerson('a stranger chose this one')]
     const newEmail = newAddress()
     await change(person.browser, newEmail)

@@ -100,7 +100,7 @@ describe('requireSession', () => {
 })
 
 describe('requireUser', () => {
-  test('it lets in by bearer alone, without a round trip', async () => {
+  test('[RFC 9700 4.3.2] it lets in by bearer alone, without a round trip', async () => {
     const person = await signedInPerson()
     const { body } = await person.browser.send('refresh', 'POST', {})
     gateway.requests.length = 0

@@ -65,7 +65,7 @@ describe('login', () => {
     expect(wrong.body.code).toBe('invalid-credentials')
   })
 
-  test('a session presented with it ends', async () => {
+  test('[ASVS 7.2.4] a session presented with it ends', async () => {
     const person = await signedInPerson()
     const first = person.browser.cookies.get('__Host-session') ?? ''
     expect(
@@ -148,7 +148,7 @@ describe('login', () => {
     ).toBe(200)
   })
 
-  test('an account has at most 50 sessions: the oldest ends when one more opens', async () => {
+  test('[ASVS 7.1.2] an account has at most 50 sessions: the oldest ends when one more opens', async () => {
     const person = await signedInPerson()
     const [user] = await query('SELECT id FROM users WHERE email = $1', person.email)
     await query(

@@ -106,7 +106,7 @@ describe('the code of a reset', () => {
     )
   })
 
-  test('however many mails are asked for, an address has ten tries a day', async () => {
+  test('[ASVS 11.5.1] however many mails are asked for, an address has ten tries a day', async () => {
     const { email } = await verifiedPerson()
     const statuses: number[] = []
     for (let mail = 0; mail < 3; mail += 1) {

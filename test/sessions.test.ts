@@ -22,7 +22,7 @@ async function phoneOf(person: Person): Promise<Browser> {
 const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
 
 describe('the list of devices', () => {
-  test('[ASVS 7.5.2] [ASVS 14.2.6] it shows each live session in words, coarsely, with the current one marked', async () => {
+  test('[ASVS 7.5.2] [CS Credential Stuffing sessions] [ASVS 14.2.6] it shows each live session in words, coarsely, with the current one marked', async () => {
     const person = await signedInPerson()
     const phone = await phoneOf(person)
     const { status, body } = await phone.send('sessions', 'GET')
@@ -68,7 +68,7 @@ describe('the list of devices', () => {
 })
 
 describe('ending devices', () => {
-  test('one by its id, and only that one', async () => {
+  test('[ASVS 7.5.2] [ASVS 10.4.9] one by its id, and only that one', async () => {
     const person = await signedInPerson()
     const [lost, kept] = [await phoneOf(person), await phoneOf(person)]
     const { body } = await lost.send('sessions', 'GET')
@@ -105,7 +105,7 @@ describe('ending devices', () => {
     expect(await isSignedIn(stranger.browser)).toBe(true)
   })
 
-  test('[ASVS 7.5.3] it needs a password given within 5 minutes, however fresh the tokens are', async () => {
+  test('[ASVS 7.5.2] [ASVS 7.5.3] [63B-4 5.1.2] [CS Credential Stuffing sessions] it needs a password given within 5 minutes, however fresh the tokens are', async () => {
     const person = await signedInPerson()
     const phone = await phoneOf(person)
     await ageSessions(person.email, 301)
