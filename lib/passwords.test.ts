@@ -14,12 +14,12 @@ import { isUnavailable } from './unavailable.ts'
 const accepted = (text: unknown) => z.safeParse(Password, text).success
 
 describe('the password policy', () => {
-  test('[ASVS 6.2.1] 14 characters are refused, 15 accepted', () => {
+  test('[ASVS 6.2.1] [63B-4 3.1.1.2(1)] 14 characters are refused, 15 accepted', () => {
     expect(passwordFaults('vqjzkwxmypdbtn')).toEqual([expect.stringContaining('at least 15')])
     expect(passwordFaults('vqjzkwxmypdbtnl')).toEqual([])
   })
 
-  test('[ASVS 6.2.9] each code point counts one: 15 emoji are 15, 128 the most', () => {
+  test('[ASVS 6.2.9] [63B-4 3.1.1.2(2)] [63B-4 3.1.1.2(4)] each code point counts one: 15 emoji are 15, 128 the most', () => {
     const emoji = (count: number) =>
       Array.from({ length: count }, (_, index) => String.fromCodePoint(0x1f300 + index)).join('')
     expect(passwordFaults(emoji(15))).toEqual([])
@@ -28,7 +28,7 @@ describe('the password policy', () => {
     expect(accepted(emoji(129))).toBe(false)
   })
 
-  test('[ASVS 6.2.5] there are no composition rules', () => {
+  test('[ASVS 6.2.5] [63B-4 3.1.1.2(5)] there are no composition rules', () => {
     for (const password of [
       'only lower case letters',
       '\u{1f511} \u{1f5dd} doors and their keys',
@@ -39,7 +39,7 @@ describe('the password policy', () => {
     }
   })
 
-  test('[63B-4 3.1.1.2] it is normalised to NFC and to nothing else', () => {
+  test('[63B-4 3.1.1.2 Unicode] it is normalised to NFC and to nothing else', () => {
     expect(z.parse(Password, 'Cafe\u0301 au lait, please ')).toBe('Café au lait, please ')
   })
 
@@ -59,7 +59,7 @@ describe('the password policy', () => {
     }
   })
 
-  test('[63B-4 blocklist] a long phrase that contains a listed word is accepted', () => {
+  test('[63B-4 3.1.1.2 blocklist] a long phrase that contains a listed word is accepted', () => {
     expect(passwordFaults('why would 1qaz2wsx3edc4rfv be a problem')).toEqual([])
   })
 
@@ -84,14 +84,14 @@ describe('the password policy', () => {
 })
 
 describe('the password hash', () => {
-  test('[ASVS 11.4.2] it is argon2id, 19 MiB, two passes, one lane, with its own salt each time', async () => {
+  test('[ASVS 11.4.2] [63B-4 3.1.1.2 storage] it is argon2id, 19 MiB, two passes, one lane, with its own salt each time', async () => {
     const [one, two] = await Promise.all([hashPassword('a fine password'), hashPassword('a fine password')])
     expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/)
     expect(one).not.toBe(two)
     expect(needsRehash(one ?? '')).toBe(false)
   })
 
-  test('[ASVS 6.2.8] the whole password counts, as it was given', async () => {
+  test('[ASVS 6.2.8] [63B-4 3.1.1.2(9)] the whole password counts, as it was given', async () => {
     const password = `${'x y'.repeat(30)}Z`
     const hash = await hashPassword(password)
     expect(await passwordMatches(password, hash)).toBe(true)
@@ -110,7 +110,7 @@ describe('the password hash', () => {
     expect(await passwordMatches('', UNKNOWN_ACCOUNT_HASH)).toBe(false)
   })
 
-  test('a hash of another cost is known as such', () => {
+  test('[CS Password Storage] a hash of another cost is known as such', () => {
     expect(needsRehash('$argon2id$v=19$m=12288,t=3,p=1$c2FsdHNhbHRzYWx0$AAAA')).toBe(true)
   })
 

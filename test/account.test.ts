@@ -110,7 +110,7 @@ describe('changing the password', () => {
     ).toBe(200)
   })
 
-  test('a stolen session cannot guess its way to the password', async () => {
+  test('[ASVS 6.3.1] a stolen session cannot guess its way to the password', async () => {
     const person = await signedInPerson()
     const statuses: number[] = []
     for (let round = 0; round < 6; round += 1)
@@ -123,7 +123,7 @@ describe('changing the password', () => {
     expect((await change(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(401)
   })
 
-  test('[ASVS 2.1.2] the new password must be another one and pass the policy', async () => {
+  test('[ASVS 2.1.2] [ASVS 6.2.4] [ASVS 6.2.11] the new password must be another one and pass the policy', async () => {
     const person = await signedInPerson()
     for (const password of [PASSWORD, 'short', '1qaz2wsx3edc4rfv', `Own.${person.email}`]) {
       const answer = await change(person.browser, PASSWORD, password)
@@ -149,7 +149,7 @@ describe('changing the address', () => {
   const change = (browser: Browser, email: string, currentPassword = PASSWORD) =>
     browser.send('account', 'PATCH', { currentPassword, email })
 
-  test('both addresses hear, and nothing changes before the new one confirms', async () => {
+  test('[ASVS 6.3.7] both addresses hear, and nothing changes before the new one confirms', async () => {
     const person = await signedInPerson()
     const newEmail = newAddress()
     const answer = await change(person.browser, newEmail)

@@ -37,7 +37,7 @@ describe('login', () => {
     ])
   })
 
-  test('[CS Authentication] wrong password, unknown, locked and disabled accounts answer alike', async () => {
+  test('[CS Authentication login] [ASVS 6.3.8] wrong password, unknown, locked and disabled accounts answer alike', async () => {
     const [wrong, locked, disabled] = [await verifiedPerson(), await verifiedPerson(), await verifiedPerson()]
     await newBrowser().send('login', 'POST', { email: locked.email, password: WRONG })
     await failedBefore(locked.email, 100)
@@ -83,7 +83,7 @@ describe('login', () => {
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
   })
 
-  test('[63B-4 3.2.2] the 100th failure in a row locks the password, its owner hears once, and a reset unlocks it', async () => {
+  test('[63B-4 3.2.2] [CS Authentication lockout] the 100th failure in a row locks the password, its owner hears once, and a reset unlocks it', async () => {
     const person = await verifiedPerson()
     const guess = (password: string) => newBrowser().send('login', 'POST', { email: person.email, password })
     await guess(WRONG)
@@ -107,7 +107,7 @@ describe('login', () => {
     expect((await guess(OTHER_PASSWORD)).status).toBe(200)
   })
 
-  test('the 99th failure does not lock, and a success clears the count', async () => {
+  test('[63B-4 3.2.2] the 99th failure does not lock, and a success clears the count', async () => {
     const person = await verifiedPerson()
     const guess = (password: string) => newBrowser().send('login', 'POST', { email: person.email, password })
     await guess(WRONG)
@@ -118,7 +118,7 @@ describe('login', () => {
     expect(await failuresOf(person.email)).toEqual([])
   })
 
-  test('parallel guesses cannot outrun the counter', async () => {
+  test('[ASVS 6.3.1] parallel guesses cannot outrun the counter', async () => {
     const person = await verifiedPerson()
     const answers = await Promise.all(
       Array.from({ length: 15 }, () =>

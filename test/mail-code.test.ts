@@ -72,7 +72,7 @@ describe('the code of a registration', () => {
     expect((await browser.send('verify', 'PUT', { email, code: fresh })).status).toBe(200)
   })
 
-  test('parallel guesses cannot outrun the counter', async () => {
+  test('[63B-4 4.2.1.2] parallel guesses cannot outrun the counter', async () => {
     const { email } = await registeredPerson()
     const code = await registrationCodeOf(email)
     const answers = await Promise.all(
@@ -106,7 +106,7 @@ describe('the code of a reset', () => {
     )
   })
 
-  test('however many mails are asked for, an address has ten tries a day', async () => {
+  test('[63B-4 4.2.1.2] [ASVS 2.4.1] however many mails are asked for, an address has ten tries a day', async () => {
     const { email } = await verifiedPerson()
     const statuses: number[] = []
     for (let mail = 0; mail < 3; mail += 1) {
@@ -139,7 +139,7 @@ test('[ASVS 6.3.8] a wrong code answers alike for an address that is known, pend
   }
 })
 
-test('a code is never stored', async () => {
+test('[CS Input Validation token] a code is never stored', async () => {
   const { email } = await registeredPerson()
   const code = await registrationCodeOf(email)
   const tables = ['registrations', 'outbox', 'events', 'mail_tokens']

@@ -75,7 +75,7 @@ describe('wrong passwords in a row', () => {
   ]
 
   test.each(accounts)(
-    '[63B-4 3.2.2] [ASVS 6.3.1] from the fifth on, %s waits 30 s and then twice as long each time, up to an hour',
+    '[63B-4 3.2.2] [ASVS 6.3.1] [ASVS 6.3.8] from the fifth on, %s waits 30 s and then twice as long each time, up to an hour',
     async (_, make) => {
       const email = await make()
       for (let failure = 1; failure <= 5; failure += 1)

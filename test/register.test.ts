@@ -22,7 +22,7 @@ describe('register', () => {
     expect(registration.spent_at).toBeNull()
   })
 
-  test('[CS Authentication] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
+  test('[CS Authentication register] [ASVS 6.3.8] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
     const owner = await verifiedPerson()
     const [known, unknown] = [newBrowser(), newBrowser()]
     const taken = await known.send('register', 'POST', {
@@ -81,7 +81,7 @@ describe('register', () => {
     ['short', 'eleven char', /at least 15/],
     ['common', '1qaz2wsx3edc4rfv', /Many people/],
   ])(
-    'a %s password is refused with the reason, before anything is stored or counted',
+    '[ASVS 6.2.4] [63B-4 3.1.1.2 blocklist] a %s password is refused with the reason, before anything is stored or counted',
     async (_, password, reason) => {
       const email = newAddress()
       gateway.requests.length = 0
@@ -113,7 +113,7 @@ describe('register', () => {
     ])
   })
 
-  test('[63B-4 3.1.1.2] registered in NFD, the password signs in in NFC', async () => {
+  test('[63B-4 3.1.1.2 Unicode] registered in NFD, the password signs in in NFC', async () => {
     const person = await verifiedPerson('Cafe\u0301 cre\u0300me, twice a day')
     const login = await person.browser.send('login', 'POST', {
       email: person.email,
@@ -122,7 +122,7 @@ describe('register', () => {
     expect(login.status).toBe(200)
   })
 
-  test('[ASVS 2.4.1] one source reaches 429, and so does one address from many sources', async () => {
+  test('[ASVS 2.4.1] [RateLimit 5.1] [RateLimit 6] one source reaches 429, and so does one address from many sources', async () => {
     const source = newBrowser()
     const statuses = new Map<number, number>()
     for (let round = 0; round < 31; round += 1) {

@@ -22,7 +22,7 @@ async function resetTokenOf(email: string): Promise<string> {
 }
 
 describe('asking for a reset', () => {
-  test('[CS Forgot Password] it changes nothing', async () => {
+  test('[CS Forgot Password effects] it changes nothing', async () => {
     const person = await signedInPerson()
     await resetTokenOf(person.email)
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
@@ -48,7 +48,7 @@ describe('asking for a reset', () => {
     expect(counts).toEqual([2, 0, 1, 1])
   })
 
-  test('[CS Forgot Password] the link is built from the configured origin, whatever the request claims', async () => {
+  test('[CS Forgot Password link] the link is built from the configured origin, whatever the request claims', async () => {
     const person = await verifiedPerson()
     const forged = {
       host: 'evil.example',
@@ -61,7 +61,7 @@ describe('asking for a reset', () => {
     expect(`${mail.text}${mail.html}`).not.toContain('evil.example')
   })
 
-  test('[CS Forgot Password] ten calls mail at most five times, with equal answers', async () => {
+  test('[CS Forgot Password limits] ten calls mail at most five times, with equal answers', async () => {
     const person = await verifiedPerson()
     for (let round = 0; round < 10; round += 1) {
       const answer = await newBrowser().send('reset', 'POST', { email: person.email })
@@ -72,7 +72,7 @@ describe('asking for a reset', () => {
 })
 
 describe('spending a reset token', () => {
-  test('[ASVS 7.4.3] every session of the account ends, nobody is signed in, and the owner is told', async () => {
+  test('[ASVS 7.4.3] [ASVS 6.3.6] [ASVS 6.3.7] [63B-4 3.1.3.1] [63B-4 4.2.3] [63B-4 4.6] [CS Forgot Password effects] every session of the account ends, nobody is signed in, and the owner is told', async () => {
     const person = await signedInPerson()
     const other = newBrowser()
     await other.send('login', 'POST', { email: person.email, password: PASSWORD })
@@ -90,7 +90,7 @@ describe('spending a reset token', () => {
     expect(notice.text).toContain('If it was not you')
   })
 
-  test('[ASVS 6.4.1] it works once', async () => {
+  test('[ASVS 6.4.1] [CS Forgot Password token] it works once', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
@@ -114,7 +114,7 @@ describe('spending a reset token', () => {
     expect(await mailsTo(person.email)).toHaveLength(3)
   })
 
-  test('a newer request voids the older link', async () => {
+  test('[CS Forgot Password token] a newer request voids the older link', async () => {
     const person = await verifiedPerson()
     const older = await resetTokenOf(person.email)
     const newer = await resetTokenOf(person.email)
@@ -126,7 +126,7 @@ describe('spending a reset token', () => {
     )
   })
 
-  test('a weak password is refused with the reason, and the link still works', async () => {
+  test('[ASVS 6.4.3] [ASVS 6.2.4] a weak password is refused with the reason, and the link still works', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     const weak = await newBrowser().send('reset', 'PUT', { token, password: '1qaz2wsx3edc4rfv' })

@@ -38,7 +38,7 @@ describe('spending the mailed token', () => {
     expect((await phone.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
   })
 
-  test('[ASVS 6.3.6] it signs nobody in', async () => {
+  test('[ASVS 6.3.6] [63B-4 3.1.3.1] it signs nobody in', async () => {
     const person = await registeredPerson()
     const answer = await person.browser.send('verify', 'PUT', {
       token: tokenIn(await newestMailTo(person.email)),
