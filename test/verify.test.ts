@@ -182,3 +182,24 @@ describe('asking for a new link', () => {
     expect(await mailsTo(person.email)).toHaveLength(1 + 5)
   })
 })
+
+test('[ASVS 6.4.1] what is mailed is no password: neither token nor code signs anybody in', async () => {
+  const person = await registeredPerson()
+  const mail = await newestMailTo(person.email)
+  const [code = ''] = /\d{3} \d{3}/.exec(mail.text ?? '') ?? []
+  const token = tokenIn(mail)
+  const signIns = async () => {
+    const passwords = [token, code, code.replace(' ', '')]
+    const answers = passwords.map((password) =>
+      newBrowser().send('login', 'POST', { email: person.email, password }),
+    )
+    return (await Promise.all(answers)).map(({ status, setCookies }) => [status, setCookies])
+  }
+  const refused = Array.from({ length: 3 }, () => [401, []])
+  expect(await signIns()).toEqual(refused)
+  await person.browser.send('verify', 'PUT', { token })
+  expect(await signIns()).toEqual(refused)
+  expect(
+    (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+  ).toBe(200)
+})
