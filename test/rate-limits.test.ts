@@ -258,7 +258,7 @@ describe('how often', () => {
     expectLimited(last, limits.linkByToken)
   })
 
-  test('a change of address is asked for ten times a day, to whichever address', async () => {
+  test('[ASVS 2.4.1] a change of address is asked for ten times a day, to whichever address', async () => {
     const { browser, email } = await signedInPerson()
     const ask = () => browser.send('account', 'PATCH', { currentPassword: PASSWORD, email: newAddress() })
     const { answered, last } = await countUntilLimited(20, ask)
@@ -340,5 +340,20 @@ describe('how often', () => {
     const token = tokenIn(await newestMailTo(email))
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
     expect((await login(newBrowser(), email, OTHER_PASSWORD)).status).toBe(200)
+  })
+
+  test('[ASVS 2.4.1] the current password of an account is checked 20 times in 15 minutes, in whichever session', async () => {
+    const { email } = await verifiedPerson()
+    const check = (browser: Browser) => browser.send('account', 'DELETE', { currentPassword: WRONG })
+    const statuses: number[] = []
+    for (let session = 0; session < 6; session += 1) {
+      const browser = newBrowser()
+      await login(browser, email, PASSWORD)
+      for (let failure = 1; failure <= 4; failure += 1) statuses.push((await check(browser)).status)
+    }
+    expect(statuses.slice(0, limits.passwordCheckByAccount.quota)).toEqual(
+      Array<number>(limits.passwordCheckByAccount.quota).fill(401),
+    )
+    expect(statuses.slice(limits.passwordCheckByAccount.quota)).toContain(429)
   })
 })
