@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { COMMON_PASSWORD_DIGESTS } from './common-passwords.ts'
 import { parseEnvironment } from './env.ts'
 import {
@@ -176,13 +176,29 @@ describe('the common passwords', () => {
     .split('\n')
     .map((line) => line.trim())
 
-  test.each([15, 8])('[ASVS 6.2.4] the 3000 commonest of %i characters and more are refused', (length) => {
-    const longEnough = commonest.filter((password) => [...password].length >= length).slice(0, 3000)
-    expect(longEnough).toHaveLength(3000)
-    for (const password of longEnough) {
+  test.each([
+    [15, 128],
+    [8, 14],
+  ])('[ASVS 6.2.4] the 5000 commonest of %i to %i characters are refused', (fewest, most) => {
+    const ofLength = commonest
+      .filter((password) => [...password].length >= fewest && [...password].length <= most)
+      .slice(0, 5000)
+    expect(ofLength).toHaveLength(5000)
+    for (const password of ofLength) {
       expect(passwordFaults(password)).toContainEqual(expect.stringContaining('Many people'))
     }
   })
+})
+
+test('[ASVS 6.2.11] the name of the product is barred where the host does not have it', async () => {
+  vi.stubEnv('PRODUCT_NAME', 'Riverside Library')
+  vi.resetModules()
+  const renamed = await import('./passwords.ts')
+  vi.unstubAllEnvs()
+  for (const password of ['riversideRiverside', 'Library-library', 'Riverside Library']) {
+    expect(renamed.passwordFaults(password).join()).toContain('the name of this app')
+    expect(passwordFaults(password).join()).not.toContain('the name of this app')
+  }
 })
 
 test('[CS Password Storage] a hash takes well under a second', async () => {
