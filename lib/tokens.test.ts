@@ -141,12 +141,12 @@ describe('the mail token', () => {
     expect(openMailToken(['reset-mail'], text).kind).toBe('expired')
   })
 
-  test('[ASVS 11.2.5] a token with any one character changed is invalid, not expired', () => {
+  test('[ASVS 11.2.5] [CS Forgot Password token] a token with any one character changed is invalid, not expired', () => {
     const text = sealMailToken('reset-mail', { id: newId(), expiresAt: soon() })
     for (const other of spoiled(text)) expect(openMailToken(['reset-mail'], other).kind).toBe('invalid')
   })
 
-  test('it has at least 32 characters and fits in a link', () => {
+  test('[CS Forgot Password token] [CS Input Validation token] it has at least 32 characters and fits in a link', () => {
     expect(sealMailToken('reset-mail', { id: newId(), expiresAt: soon() })).toMatch(/^[\w-]{70}$/)
   })
 })

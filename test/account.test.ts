@@ -110,7 +110,7 @@ describe('changing the password', () => {
     ).toBe(200)
   })
 
-  test('a stolen session cannot guess its way to the password', async () => {
+  test('[ASVS 6.3.1] a stolen session cannot guess its way to the password', async () => {
     const person = await signedInPerson()
     const statuses: number[] = []
     for (let round = 0; round < 6; round += 1)
@@ -123,7 +123,7 @@ describe('changing the password', () => {
     expect((await change(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(401)
   })
 
-  test('[ASVS 2.1.2] the new password must be another one and pass the policy', async () => {
+  test('[ASVS 2.1.2] [ASVS 6.2.4] [ASVS 6.2.11] the new password must be another one and pass the policy', async () => {
     const person = await signedInPerson()
     for (const password of [PASSWORD, 'short', '1qaz2wsx3edc4rfv', `Own.${person.email}`]) {
       const answer = await change(person.browser, PASSWORD, password)
@@ -143,13 +143,38 @@ describe('changing the password', () => {
     const [first, second] = await Promise.all([isSignedIn(person.browser), isSignedIn(other)])
     expect([first, second]).toEqual([answers[0]?.status === 200, answers[1]?.status === 200])
   })
+
+  test('[ASVS 6.2.2] [ASVS 6.2.3] it wants both, the current password and the new one', async () => {
+    const person = await signedInPerson()
+    for (const body of [{ newPassword: OTHER_PASSWORD }, { currentPassword: PASSWORD }]) {
+      expect((await person.browser.send('account', 'PATCH', body)).status).toBe(422)
+    }
+    expect((await change(person.browser, '', OTHER_PASSWORD)).status).toBe(401)
+    expect((await change(newBrowser(), PASSWORD, OTHER_PASSWORD)).status).toBe(401)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
+  })
+
+  test('[ASVS 6.3.7] [63B-4 4.6] the owner is told once, with what to do and without a secret', async () => {
+    const person = await signedInPerson()
+    const before = (await mailsTo(person.email)).length
+    await change(person.browser, PASSWORD, OTHER_PASSWORD)
+    const told = (await mailsTo(person.email)).slice(before)
+    expect(told.map(({ subject }) => subject)).toEqual(['Your Latchkey password was changed'])
+    const [notice] = told
+    expect(notice?.text).toContain('If it was not you')
+    for (const secret of [PASSWORD, OTHER_PASSWORD, 'token=']) {
+      expect(`${notice?.text}${notice?.html}`).not.toContain(secret)
+    }
+  })
 })
 
 describe('changing the address', () => {
   const change = (browser: Browser, email: string, currentPassword = PASSWORD) =>
     browser.send('account', 'PATCH', { currentPassword, email })
 
-  test('both addresses hear, and nothing changes before the new one confirms', async () => {
+  test('[ASVS 6.3.7] both addresses hear, and nothing changes before the new one confirms', async () => {
     const person = await signedInPerson()
     const newEmail = newAddress()
     const answer = await change(person.browser, newEmail)

@@ -38,7 +38,7 @@ describe('spending the mailed token', () => {
     expect((await phone.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
   })
 
-  test('[ASVS 6.3.6] it signs nobody in', async () => {
+  test('[ASVS 6.3.6] [63B-4 3.1.3.1] it signs nobody in', async () => {
     const person = await registeredPerson()
     const answer = await person.browser.send('verify', 'PUT', {
       token: tokenIn(await newestMailTo(person.email)),
@@ -181,4 +181,25 @@ describe('asking for a new link', () => {
     }
     expect(await mailsTo(person.email)).toHaveLength(1 + 5)
   })
+})
+
+test('[ASVS 6.4.1] what is mailed is no password: neither token nor code signs anybody in', async () => {
+  const person = await registeredPerson()
+  const mail = await newestMailTo(person.email)
+  const [code = ''] = /\d{3} \d{3}/.exec(mail.text ?? '') ?? []
+  const token = tokenIn(mail)
+  const signIns = async () => {
+    const passwords = [token, code, code.replace(' ', '')]
+    const answers = passwords.map((password) =>
+      newBrowser().send('login', 'POST', { email: person.email, password }),
+    )
+    return (await Promise.all(answers)).map(({ status, setCookies }) => [status, setCookies])
+  }
+  const refused = Array.from({ length: 3 }, () => [401, []])
+  expect(await signIns()).toEqual(refused)
+  await person.browser.send('verify', 'PUT', { token })
+  expect(await signIns()).toEqual(refused)
+  expect(
+    (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+  ).toBe(200)
 })
