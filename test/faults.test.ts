@@ -220,4 +220,19 @@ describe('maintenance', () => {
     expect((await kept.browser.send('refresh', 'POST', {})).status).toBe(200)
     expect(await query('SELECT 1 FROM registrations WHERE email = $1', pending.email)).toEqual([])
   })
+
+  test('[ASVS 14.2.7] after 90 days an event loses its IP address, and stays', async () => {
+    const [old, recent] = [await verifiedPerson(), await verifiedPerson()]
+    const idOf = async ({ email }: { email: string }) =>
+      (await query('SELECT id FROM users WHERE email = $1', email))[0].id
+    const ids = [await idOf(old), await idOf(recent)]
+    await query("UPDATE events SET at = now() - interval '90 days 1 minute' WHERE user_id = $1", ids[0])
+    await query("UPDATE events SET at = now() - interval '89 days' WHERE user_id = $1", ids[1])
+    const count = 'SELECT count(*)::int AS events, count(ip)::int AS ips FROM events WHERE user_id = $1'
+    const before = await Promise.all(ids.map((id) => query(count, id)))
+    expect(before[0]?.[0].ips).toBeGreaterThan(0)
+    expect((await runMaintenance()).body.removed.eventIps).toBe(before[0]?.[0].ips)
+    const after = await Promise.all(ids.map((id) => query(count, id)))
+    expect(after).toEqual([[{ events: before[0]?.[0].events, ips: 0 }], before[1]])
+  })
 })
