@@ -76,7 +76,7 @@ describe('with the database away', () => {
     expectUnavailable(await person.send('login', 'POST', { email: newAddress(), password: PASSWORD }))
   })
 
-  test('a refresh whose answer was lost is tried once more and yields the same successor', async () => {
+  test('[ASVS 13.2.6] a refresh whose answer was lost is tried once more and yields the same successor', async () => {
     const person = await signedInPerson()
     await ageSessions(person.email, 60)
     let lost = 0
@@ -88,7 +88,7 @@ describe('with the database away', () => {
     expect(session.generation).toBe('1')
   })
 
-  test('a login whose answer was lost is not tried again by itself', async () => {
+  test('[ASVS 13.2.6] a login whose answer was lost is not tried again by itself', async () => {
     const person = await verifiedPerson()
     let requests = 0
     gateway.fault = () => (requests++ === 1 ? { kind: 'lose-answer' } : undefined)
@@ -100,7 +100,7 @@ describe('with the database away', () => {
   })
 })
 
-describe('with the mail provider away', () => {
+describe('[ASVS 16.5.2] with the mail provider away', () => {
   test.each([
     { kind: 'refuse' },
     { kind: 'status', code: 500 },
@@ -136,7 +136,7 @@ describe('with the mail provider away', () => {
     ).toHaveLength(1)
   })
 
-  test('a mail is given up after a day', async () => {
+  test('[ASVS 13.2.6] a mail is given up after a day', async () => {
     const email = newAddress()
     inbox.fault = () => ({ kind: 'status', code: 500 })
     await newBrowser().send('register', 'POST', { email, password: PASSWORD })
