@@ -185,7 +185,7 @@ describe('every sign-in and every refusal can be found', () => {
     const email = newAddress()
     const browser = newBrowser()
     const credentials = { email, password: PASSWORD }
-    const { send } = browser
+    const send = (...request: Parameters<Browser['send']>) => browser.send(...request)
     const registered = await send('register', 'POST', credentials)
     expect(await asserted(registered, 202)).toEqual(['registration-requested'])
     const early = await send('login', 'POST', credentials)
