@@ -1,6 +1,6 @@
 -- The role that the functions run as: it reads and writes rows as the statements in lib/ do, and nothing more. It makes, alters and
 -- drops nothing, sees no other schema, gives nobody a role and cannot rewrite the trail. Run by the owner of the database, again
--- after each migration; docs/security.md says how.
+-- after each migration; docs/operations.md says how.
 
 DO $$
 BEGIN

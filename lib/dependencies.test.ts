@@ -9,9 +9,9 @@ const read = (path: string) => readFileSync(join(HOME, path), 'utf8')
 
 test('[ASVS 15.1.1] SECURITY.md says in how many days a vulnerable dependency is replaced', () => {
   expect(existsSync(join(HOME, 'SECURITY.md'))).toBe(true)
-  const policy = read('SECURITY.md')
-  expect(policy).toMatch(/\bcritical\b[^\n]*\b7 days\b/i)
-  expect(policy).toMatch(/\bhigh\b[^\n]*\b30 days\b/i)
+  const policy = read('SECURITY.md').replaceAll(/\s+/g, ' ')
+  expect(policy).toContain('within 7 days when it is critical')
+  expect(policy).toContain('within 30 days when it is high')
 })
 
 describe('[ASVS 15.2.1] the audit', () => {

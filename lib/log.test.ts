@@ -1,4 +1,4 @@
-/** The log and the trail: one line an entry, and an inventory of both in docs/security.md. */
+/** The log and the trail: one line an entry, and an inventory of both in docs/operations.md. */
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -53,7 +53,7 @@ describe('an entry', () => {
 })
 
 describe('[ASVS 16.1.1] the inventory', () => {
-  const page = read('docs/security.md')
+  const page = read('docs/operations.md')
   const [, section = ''] = page.split('\n## Logs\n')
   const inventory = section.split('\n## ')[0] ?? ''
   const [prose = '', logTable = '', trailTable = ''] = inventory.split(/^\| Event in the /m)

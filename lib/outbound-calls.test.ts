@@ -1,5 +1,5 @@
 /**
- * Whom the functions call: the peers that docs/security.md names and nobody else, over TLS with a certificate that is good, and never
+ * Whom the functions call: the peers that docs/operations.md names and nobody else, over TLS with a certificate that is good, and never
  * on to where one of them redirects.
  */
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
@@ -17,7 +17,7 @@ import { MAIL_TIMEOUT_MS } from './mail.ts'
 import { isUnavailable } from './unavailable.ts'
 
 const HOME = join(import.meta.dirname, '..')
-const page = readFileSync(join(HOME, 'docs/security.md'), 'utf8')
+const page = readFileSync(join(HOME, 'docs/operations.md'), 'utf8')
 
 /** What is deployed, without its comments. */
 const sources = globSync(['api/**/*.ts', 'lib/**/*.ts', 'drizzle/*.ts'], { cwd: HOME })

@@ -1,4 +1,4 @@
-/** No secret is in the repository, and docs/security.md says of each one how it is replaced. */
+/** No secret is in the repository, and docs/operations.md says of each one how it is replaced. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -67,7 +67,7 @@ function secretsIn(path: string, text: string): string[] {
 
 describe('[ASVS 13.3.1] no secret is in the repository', () => {
   test('the files were found', () => {
-    expect(paths).toEqual(expect.arrayContaining(['.env.example', 'lib/env.ts', 'docs/security.md']))
+    expect(paths).toEqual(expect.arrayContaining(['.env.example', 'lib/env.ts', 'docs/operations.md']))
     expect(paths.length).toBeGreaterThan(150)
   })
 
@@ -103,7 +103,7 @@ describe('[ASVS 13.3.1] no secret is in the repository', () => {
 })
 
 test('[ASVS 13.1.4] the docs say of every secret how often and how it is replaced, and of nothing else', () => {
-  const [, section = ''] = readFileSync(join(HOME, 'docs/security.md'), 'utf8').split('\n## Secrets\n')
+  const [, section = ''] = readFileSync(join(HOME, 'docs/operations.md'), 'utf8').split('\n## Secrets\n')
   const [table = ''] = section.split('\n## ')
   const rows = [...table.matchAll(/^\| `(\w+)` +\|([^|]+)\|([^|]+)\|([^|]+)\|$/gm)]
   const variables = readFileSync(join(HOME, '.env.example'), 'utf8').matchAll(/^#?(\w+)=/gm)

@@ -9,7 +9,7 @@ export const operation: readonly Chapter[] = [
         level: 'L2',
         demands: 'The services that are called are written down, and no other is called',
         measure:
-          'Three peers: Neon, Resend and, where one is set, a list of breached passwords. `docs/security.md` lists them with the module that calls each; their addresses come from the environment or the SDK, never from a request, and a redirect of any of them is an error.',
+          'Three peers: Neon, Resend and, where one is set, a list of breached passwords. `docs/operations.md` lists them with the module that calls each; their addresses come from the environment or the SDK, never from a request, and a redirect of any of them is an error.',
       },
       {
         ids: ['ASVS 13.1.2'],
@@ -32,7 +32,7 @@ export const operation: readonly Chapter[] = [
         level: 'L3',
         demands: 'Critical secrets are listed with a schedule for their rotation',
         measure:
-          '`docs/security.md` names each of the five secrets, what it opens, how it is replaced and that it is replaced every 12 months.',
+          '`docs/operations.md` names each of the five secrets, what it opens, how it is replaced and that it is replaced every 12 months.',
       },
       {
         ids: ['ASVS 13.3.4'],
@@ -82,7 +82,7 @@ export const operation: readonly Chapter[] = [
         measure:
           '`lib/env.ts` is the one place that reads the environment, and nothing deployed names the owner’s connection string. Resend’s key needs sending access alone.',
         deviation:
-          'Vercel gives a variable to the build and to the functions alike, so the owner’s connection string that migrations use is within their reach. `docs/security.md` says how to keep it elsewhere.',
+          'Vercel gives a variable to the build and to the functions alike, so the owner’s connection string that migrations use is within their reach. `docs/operations.md` says how to keep it elsewhere.',
       },
       {
         ids: ['ASVS 13.4.1'],
@@ -199,7 +199,7 @@ export const operation: readonly Chapter[] = [
         level: 'L2',
         demands: 'An inventory of what is logged, where, for how long; and logs go only there',
         measure:
-          '`docs/security.md` lists every event of the log and of the trail, the fields, who reads them and for how long they are kept. `lib/log.ts` alone writes to the console.',
+          '`docs/operations.md` lists every event of the log and of the trail, the fields, who reads them and for how long they are kept. `lib/log.ts` alone writes to the console.',
       },
       {
         ids: ['ASVS 16.2.1', 'ASVS 16.2.2', 'ASVS 16.2.4'],
@@ -253,7 +253,7 @@ export const operation: readonly Chapter[] = [
         level: 'L2',
         demands: 'Logs are sent to a system of their own',
         measure:
-          'Lines leave the function at once for Vercel’s log; `docs/security.md` says how to add a log drain to a store of one’s own.',
+          'Lines leave the function at once for Vercel’s log; `docs/operations.md` says how to add a log drain to a store of one’s own.',
         deviation:
           'The drain belongs to the team at Vercel and not to the code, so nothing here can set it up or show that it is there. Without one the log is kept for an hour to some days, and the trail for good.',
       },
