@@ -175,7 +175,7 @@ describe('the access token', () => {
     expect(decodeProtectedHeader(accessToken)).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid })
   })
 
-  test('[ASVS 9.2.4] [RFC 9700 2.3] [ASVS 14.1.1] it holds ids and the role, 15 minutes, and nothing else', async () => {
+  test('[ASVS 9.2.4] [RFC 9700 2.3] [ASVS 14.1.1] [ASVS 14.2.4] it holds ids and the role, 15 minutes, and nothing else', async () => {
     const { accessToken, expiresAt } = await signAccessToken(claims)
     const payload = decodeJwt(accessToken)
     expect(payload).toEqual({

@@ -27,7 +27,7 @@ const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'P
 const userOf = async (email: string) => (await query('SELECT * FROM users WHERE email = $1', email))[0]
 
 describe('reading the account', () => {
-  test('[ASVS 15.3.1] it is fresh from the database and shows what it must and no more', async () => {
+  test('[ASVS 15.3.1] [ASVS 14.2.6] it is fresh from the database and shows what it must and no more', async () => {
     const person = await signedInPerson()
     await query("UPDATE users SET role = 'editor' WHERE email = $1", person.email)
     const { status, body } = await person.browser.send('account', 'GET')
@@ -304,7 +304,7 @@ describe('changing the address', () => {
 })
 
 describe('deleting the account', () => {
-  test('account, sessions, tokens and mails are gone, its events keep no personal data, and the owner is told', async () => {
+  test('[ASVS 14.2.7] account, sessions, tokens and mails are gone, its events keep no personal data, and the owner is told', async () => {
     const person = await signedInPerson()
     const other = await otherDeviceOf(person)
     const { id } = await userOf(person.email)

@@ -59,7 +59,7 @@ async function stored(): Promise<string> {
 }
 
 describe('every answer', () => {
-  test('[ASVS 3.4.3] [ASVS 3.4.4] [ASVS 3.4.5] [ASVS 14.2.2] has the standard headers, successes and refusals alike', async () => {
+  test('[ASVS 3.4.3] [ASVS 3.4.4] [ASVS 3.4.5] [ASVS 14.2.2] [ASVS 14.3.2] has the standard headers, successes and refusals alike', async () => {
     const person = await signedInPerson()
     const answers = [
       await person.browser.send('refresh', 'POST', {}),
@@ -226,7 +226,7 @@ describe('bad input', () => {
     expect(gateway.requests).toHaveLength(0)
   })
 
-  test('[ASVS 2.2.1] a key that is not known → 422 with its pointer', async () => {
+  test('[ASVS 2.2.1] [ASVS 15.3.6] a key that is not known → 422 with its pointer', async () => {
     for (const answer of await everywhere('{"admin/role~":true}')) {
       expectProblem(answer, 422, 'validation-failed')
       expect(answer.body.errors).toContainEqual({ pointer: '#/admin~1role~0', detail: expect.any(String) })
@@ -239,7 +239,7 @@ describe('bad input', () => {
     }
   })
 
-  test('[ASVS 15.3.5] a name given twice, at any depth and however it is written → 400, for no reader agrees on which counts', async () => {
+  test('[ASVS 15.3.7] a name given twice, at any depth and however it is written → 400, for no reader agrees on which counts', async () => {
     for (const body of [
       '{"everywhere":true,"everywhere":false}',
       '{"email":"a@example.org","e\\u006dail":"b@example.org"}',
@@ -265,7 +265,7 @@ describe('bad input', () => {
     ['a very long text', 'x'.repeat(9000)],
   ]
   test.each(bad)(
-    '[ASVS 2.2.2] %s in place of each text → a 4xx problem that names the field',
+    '[ASVS 2.2.2] [ASVS 15.3.5] %s in place of each text → a 4xx problem that names the field',
     async (_, value) => {
       const cases: [EndpointName, string, string, object][] = [
         ['register', 'POST', '#/email', { email: value, password: PASSWORD }],

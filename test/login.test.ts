@@ -255,4 +255,25 @@ describe('login', () => {
       (await newBrowser().send('login', 'POST', { email: victim.email, password: PASSWORD })).status,
     ).toBe(429)
   })
+
+  test('[ASVS 15.2.2] of 100 at once, each from its own network, some are told to come back and all others are answered', async () => {
+    const { email } = await verifiedPerson()
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, index) =>
+        newBrowser().send('login', 'POST', {
+          email: index === 0 ? email : newAddress(),
+          password: index === 0 ? PASSWORD : WRONG,
+        }),
+      ),
+    )
+    const busy = answers.filter(({ status }) => status === 503)
+    expect(busy.length).toBeGreaterThan(0)
+    for (const { body, headers, setCookies } of busy) {
+      expect([body.code, headers.get('retry-after'), setCookies]).toEqual(['busy', '2', []])
+    }
+    const answered = answers.filter(({ status }) => status === 200 || status === 401)
+    expect(answered.length).toBeGreaterThanOrEqual(22)
+    expect(busy.length + answered.length).toBe(100)
+    expect((await newBrowser().send('login', 'POST', { email, password: PASSWORD })).status).toBe(200)
+  })
 })

@@ -17,7 +17,7 @@ async function otherDeviceOf(person: Person): Promise<Browser> {
 const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
 
 describe('logout', () => {
-  test('[ASVS 7.4.1] [63B-4 5.1 secrets] it ends this session and no other', async () => {
+  test('[ASVS 7.4.1] [63B-4 5.1 secrets] [ASVS 14.3.1] it ends this session and no other', async () => {
     const person = await signedInPerson()
     const other = await otherDeviceOf(person)
     const token = person.browser.cookies.get('__Host-session') ?? ''

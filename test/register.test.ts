@@ -7,6 +7,7 @@ import {
   newestMailTo,
   OTHER_PASSWORD,
   PASSWORD,
+  signedInPerson,
   tokenIn,
   verifiedPerson,
 } from './people.ts'
@@ -111,6 +112,33 @@ describe('register', () => {
       '#/role',
       '#/emailVerified',
     ])
+  })
+
+  test('[ASVS 1.3.11] an address with a line break and a header behind it is refused wherever one is given', async () => {
+    const victim = newAddress()
+    const { browser } = await signedInPerson()
+    for (const lineBreak of ['\r\n', '\n', '\r', '%0d%0a', '\u2028']) {
+      const email = `a@example.org${lineBreak}Bcc: ${victim}`
+      const requests = [
+        ['register', 'POST', { email, password: PASSWORD }],
+        ['verify', 'POST', { email }],
+        ['verify', 'PUT', { email, code: '123456' }],
+        ['login', 'POST', { email, password: PASSWORD }],
+        ['reset', 'POST', { email }],
+        ['reset', 'PUT', { email, code: '123456', password: OTHER_PASSWORD }],
+        ['account', 'PATCH', { email, currentPassword: PASSWORD }],
+      ] as const
+      for (const [name, method, body] of requests) {
+        const answer = await browser.send(name, method, body)
+        expect([name, method, answer.status, answer.body.errors[0].pointer]).toEqual([
+          name,
+          method,
+          422,
+          '#/email',
+        ])
+      }
+    }
+    expect(await mailsTo(victim)).toEqual([])
   })
 
   test('[63B-4 3.1.1.2 Unicode] registered in NFD, the password signs in in NFC', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newBrowser, sendRaw, type Browser } from './browser.ts'
 import { ageSessions, query } from './database.ts'
-import { PASSWORD, signedInPerson, type Person } from './people.ts'
+import { newAddress, OTHER_PASSWORD, PASSWORD, signedInPerson, type Person } from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 const IPHONE =
@@ -131,7 +131,7 @@ describe('ending devices', () => {
     'sessions?others=true&others=true',
     'sessions?x=1&others=true',
     'sessions?__proto__=1',
-  ] as const)('DELETE %s is refused with the way to say it', async (target) => {
+  ] as const)('[ASVS 15.3.7] DELETE %s is refused with the way to say it', async (target) => {
     const person = await signedInPerson()
     gateway.requests.length = 0
     const answer = await person.browser.send(target, 'DELETE')
@@ -140,7 +140,7 @@ describe('ending devices', () => {
   })
 })
 
-test('[ASVS 8.2.1] without a live session each of them is 401, and no cookie is touched', async () => {
+test('[ASVS 8.2.1] [ASVS 8.3.1] without a live session each of them is 401, and no cookie is touched', async () => {
   const person = await signedInPerson()
   const token = person.browser.cookies.get('__Host-session') ?? ''
   await person.browser.send('logout', 'POST', {})
@@ -155,6 +155,14 @@ test('[ASVS 8.2.1] without a live session each of them is 401, and no cookie is 
       const answer = await browser.send(target, method)
       expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
       expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    }
+    for (const [method, change] of [
+      ['PATCH', { newPassword: OTHER_PASSWORD }],
+      ['PATCH', { email: newAddress() }],
+      ['DELETE', {}],
+    ] as const) {
+      const answer = await browser.send('account', method, { currentPassword: PASSWORD, ...change })
+      expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
     }
   }
 })

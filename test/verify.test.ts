@@ -7,6 +7,7 @@ import {
   mailsTo,
   newAddress,
   newestMailTo,
+  OTHER_PASSWORD,
   PASSWORD,
   registeredPerson,
   tokenIn,
@@ -126,6 +127,29 @@ describe('spending the mailed token', () => {
     const opened = await person.browser.send('verify', 'GET')
     expect([opened.status, opened.headers.get('allow')]).toEqual([405, 'POST, PUT'])
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+  })
+
+  test('[ASVS 14.2.1] a token in the query counts for nothing: it comes in the body, from behind the # of the link', async () => {
+    const person = await registeredPerson()
+    const mail = await newestMailTo(person.email)
+    const token = tokenIn(mail)
+    const addresses = [...`${mail.text} ${mail.html}`.matchAll(/https?:[^\s"<]*/g)].map(
+      ([text]) => new URL(text),
+    )
+    expect(addresses.length).toBeGreaterThan(1)
+    for (const { search, pathname } of addresses) expect([search, pathname]).toEqual(['', '/auth/verify'])
+
+    const other = { password: OTHER_PASSWORD }
+    expect((await person.browser.send(`verify?token=${token}`, 'PUT', {})).status).toBe(422)
+    expect((await person.browser.send(`reset?token=${token}`, 'PUT', other)).status).toBe(422)
+    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+    const credentials = `email=${person.email}&password=${encodeURIComponent(PASSWORD)}` as const
+    expect((await person.browser.send(`login?${credentials}`, 'POST', {})).status).toBe(422)
+    const login = await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+    for (const name of ['access_token', 'accessToken', 'token']) {
+      const answer = await newBrowser().send(`account?${name}=${login.body.accessToken}`, 'GET')
+      expect(answer.status).toBe(401)
+    }
   })
 })
 
