@@ -1,0 +1,129 @@
+/**
+ * `npm run build`: what a deploy makes, made here. A copy of the checkout, with the packages that a deploy installs and a
+ * database of its own, goes through `vercel build`, build command and all; `.vercel/output` is left here, the rest is
+ * thrown away. Needs no account and no network, and never touches the sources.
+ */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { basename, delimiter, dirname, join } from 'node:path'
+import { startPostgres } from '../dev/postgres.ts'
+
+const CHECKOUT = join(import.meta.dirname, '..')
+const OUTPUT = join('.vercel', 'output')
+const NOT_DEPLOYED = new Set(['node_modules', '.git', '.vercel', '.latchkey', 'coverage'])
+const require = createRequire(import.meta.url)
+
+/** Leaves the artefact in `<into>/.vercel/output` and resolves to that path. */
+export async function buildOutput(into = CHECKOUT): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'latchkey-build-'))
+  try {
+    const copy = join(directory, 'checkout')
+    await copySources(copy)
+    await copyPackages(copy)
+    await withDatabase(join(directory, 'postgres'), (databaseUrl) => vercelBuild(copy, databaseUrl))
+    return await moveOutput(copy, into)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function copySources(copy: string): Promise<void> {
+  await mkdir(copy)
+  for (const name of await readdir(CHECKOUT)) {
+    const isSecret = name.startsWith('.env') && name !== '.env.example'
+    if (NOT_DEPLOYED.has(name) || isSecret) continue
+    await cp(join(CHECKOUT, name), join(copy, name), { recursive: true })
+  }
+}
+
+interface Lock {
+  packages: Record<string, { dev?: boolean; devOptional?: boolean }>
+}
+
+/** What `npm ci --omit=dev` would install, as far as it is installed here. */
+async function copyPackages(copy: string): Promise<void> {
+  const lock: Lock = JSON.parse(await readFile(join(CHECKOUT, 'package-lock.json'), 'utf8'))
+  for (const [path, { dev, devOptional }] of Object.entries(lock.packages)) {
+    if (path === '' || dev || devOptional) continue
+    await cp(join(CHECKOUT, path), join(copy, path), {
+      recursive: true,
+      // A package within is a package of its own.
+      filter: (source) => basename(source) !== 'node_modules',
+    }).catch((error: unknown) => {
+      // Made for another platform.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    })
+  }
+}
+
+async function withDatabase(directory: string, work: (databaseUrl: string) => Promise<void>): Promise<void> {
+  const postgres = await startPostgres({ directory, port: 0 })
+  try {
+    await work(postgres.url)
+  } finally {
+    await postgres.discard()
+  }
+}
+
+/** Only to pass the check: nothing of it comes into the output. */
+function environmentOf(databaseUrl: string): Record<string, string> {
+  return {
+    APP_URL: 'http://localhost:3000',
+    JWT_SECRET: randomBytes(32).toString('base64'),
+    CRON_SECRET: randomBytes(32).toString('base64'),
+    DATABASE_URL: databaseUrl,
+    RESEND_API_KEY: 're_build',
+    MAIL_FROM: 'Latchkey <login@latchkey.test>',
+  }
+}
+
+async function vercelBuild(copy: string, databaseUrl: string): Promise<void> {
+  // The packages lie there already.
+  const config: object = JSON.parse(await readFile(join(copy, 'vercel.json'), 'utf8'))
+  await writeFile(join(copy, 'vercel.json'), JSON.stringify({ ...config, installCommand: '' }))
+  // Any project will do: nothing is asked of Vercel.
+  const project = { projectId: 'prj_local', orgId: 'team_local', settings: { framework: null } }
+  await mkdir(join(copy, '.vercel'))
+  await writeFile(join(copy, '.vercel', 'project.json'), JSON.stringify(project))
+
+  const child = spawn(
+    process.execPath,
+    [
+      require.resolve('vercel/dist/vc.js'),
+      'build',
+      '--yes',
+      '--global-config',
+      join(copy, '..', 'vercel-cli'),
+    ],
+    {
+      cwd: copy,
+      env: {
+        PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`,
+        HOME: process.env['HOME'],
+        CI: '1',
+        VERCEL_TELEMETRY_DISABLED: '1',
+        VERCEL_INSTALL_COMPLETED: '1',
+        ...environmentOf(databaseUrl),
+      },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  )
+  const [code] = await once(child, 'exit')
+  if (code !== 0) throw new Error(`vercel build ended with exit code ${code}.`)
+}
+
+async function moveOutput(copy: string, into: string): Promise<string> {
+  const output = join(into, OUTPUT)
+  const fresh = `${output}.new`
+  await rm(fresh, { recursive: true, force: true })
+  await cp(join(copy, OUTPUT), fresh, { recursive: true, verbatimSymlinks: true })
+  await rm(output, { recursive: true, force: true })
+  await rename(fresh, output)
+  return output
+}
+
+if (import.meta.main) console.log(`Built ${await buildOutput()}`)
