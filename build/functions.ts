@@ -7,6 +7,7 @@ import { globSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { rolldown, type OutputChunk, type RolldownOutput } from 'rolldown'
+import { leanDriver } from './lean-driver.ts'
 
 /** Packages with a binary; `@vercel/node` traces them into the functions that load them. */
 const NATIVE_PACKAGES = ['@node-rs/argon2']
@@ -44,6 +45,9 @@ async function bundle(checkout: string, entry: string): Promise<BuiltFunction> {
     platform: 'node',
     tsconfig: false,
     external: NATIVE_PACKAGES,
+    plugins: [leanDriver],
+    // Reading a property has no effect that anything here counts on.
+    treeshake: { propertyReadSideEffects: false },
     transform: { target: 'node24' },
     checks: { pluginTimings: false },
     onLog(level, log) {
