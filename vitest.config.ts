@@ -27,7 +27,12 @@ export default defineConfig({
         },
       },
       {
-        test: { name: 'dev', include: ['dev/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+        test: {
+          name: 'dev',
+          include: ['dev/**/*.test.ts', 'build/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
     ],
   },

@@ -14,6 +14,8 @@ const NATIVE_PACKAGES = ['@node-rs/argon2']
 /** Beside `api`, where every file would be a function. */
 const BUNDLES = 'bundles'
 const ENTRY_CHUNK = 'function'
+/** What was built, for whoever looks into it later. */
+export const DESCRIPTION = join(BUNDLES, 'functions.json')
 
 /** What one function is made of. */
 export interface BuiltFunction {
@@ -21,8 +23,8 @@ export interface BuiltFunction {
   name: string
   /** Bytes of what is loaded before it can answer, source maps apart. */
   coldStartBytes: number
-  /** The npm packages in that, native ones too. */
-  packages: string[]
+  /** The npm packages in that, each with its bytes before they are minified; a native one, which lies outside, has 0. */
+  packages: Record<string, number>
 }
 
 /** Rewrites the entries in place. Never give it a checkout that anybody works in. */
@@ -34,6 +36,7 @@ export async function bundleFunctions(checkout: string): Promise<BuiltFunction[]
   const functions: BuiltFunction[] = []
   for (const entry of entries) functions.push(await bundle(checkout, entry))
   for (const entry of entries) await writeFile(join(checkout, entry), leadTo(entry))
+  await writeFile(join(checkout, DESCRIPTION), `${JSON.stringify(functions, undefined, 2)}\n`)
   return functions
 }
 
@@ -51,8 +54,9 @@ async function bundle(checkout: string, entry: string): Promise<BuiltFunction> {
     transform: { target: 'node24' },
     checks: { pluginTimings: false },
     onLog(level, log) {
-      // A module that is not found would else become an import that fails when somebody calls the function.
-      if (level === 'warn') throw new Error(`${entry}: ${log.message}`)
+      // It would be left as an import that fails when somebody calls the function.
+      if (log.code === 'UNRESOLVED_IMPORT') throw new Error(`${entry}: ${log.message}`)
+      if (level === 'warn') console.warn(`${entry}: ${log.message}`)
     },
   })
   const output = await build.write({
@@ -92,13 +96,17 @@ function loadedWith(entry: OutputChunk, chunks: OutputChunk[]): OutputChunk[] {
   return [...loaded]
 }
 
-function packagesIn(chunks: OutputChunk[]): string[] {
-  const bundled = chunks
-    .flatMap(({ modules }) => Object.entries(modules))
-    .filter(([, { renderedLength }]) => renderedLength > 0)
-    .flatMap(([path]) => /.*node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/.exec(path)?.[1] ?? [])
-  const native = chunks.flatMap(({ imports }) => imports.filter((name) => NATIVE_PACKAGES.includes(name)))
-  return [...new Set([...bundled, ...native])].toSorted()
+function packagesIn(chunks: OutputChunk[]): Record<string, number> {
+  const bytes = new Map<string, number>()
+  const add = (name: string, more: number) => bytes.set(name, (bytes.get(name) ?? 0) + more)
+  for (const { modules, imports } of chunks) {
+    for (const [path, { renderedLength }] of Object.entries(modules)) {
+      const name = /.*node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/.exec(path)?.[1]
+      if (name !== undefined && renderedLength > 0) add(name, renderedLength)
+    }
+    for (const name of imports) if (NATIVE_PACKAGES.includes(name)) add(name, 0)
+  }
+  return Object.fromEntries([...bytes].toSorted(([one], [other]) => (one < other ? -1 : 1)))
 }
 
 /** The map is named so that it is traced: it then lies beside the function, and stack traces can be read. */

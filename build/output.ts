@@ -11,9 +11,12 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { startPostgres } from '../dev/postgres.ts'
+import { DESCRIPTION } from './functions.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const OUTPUT = join('.vercel', 'output')
+/** Beside it, as the output is Vercel's. */
+export const BUILT_FUNCTIONS = join('.vercel', 'functions.json')
 const NOT_DEPLOYED = new Set(['node_modules', '.git', '.vercel', '.latchkey', 'coverage'])
 const require = createRequire(import.meta.url)
 
@@ -123,6 +126,7 @@ async function moveOutput(copy: string, into: string): Promise<string> {
   await cp(join(copy, OUTPUT), fresh, { recursive: true, verbatimSymlinks: true })
   await rm(output, { recursive: true, force: true })
   await rename(fresh, output)
+  await cp(join(copy, DESCRIPTION), join(into, BUILT_FUNCTIONS))
   return output
 }
 
