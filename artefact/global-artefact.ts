@@ -17,9 +17,12 @@ export default function setup(project: TestProject): void {
   const output = join(CHECKOUT, '.vercel', 'output')
   const built = join(output, 'config.json')
   const madeAt = existsSync(built) ? statSync(built).mtimeMs : 0
-  const newer = SOURCES.flatMap((pattern) => globSync(pattern, { cwd: CHECKOUT })).find(
-    (file) => statSync(join(CHECKOUT, file)).mtimeMs > madeAt && !/\.test\.ts$/.test(file),
-  )
+  const newer = SOURCES.flatMap((pattern) => globSync(pattern, { cwd: CHECKOUT }))
+    .filter((file) => !file.endsWith('.test.ts'))
+    .find((file) => {
+      const entry = statSync(join(CHECKOUT, file))
+      return entry.isFile() && entry.mtimeMs > madeAt
+    })
   if (newer !== undefined) throw new Error(`${newer} is newer than what was built. First: npm run build`)
   project.provide('artefactOutput', output)
 }

@@ -27,14 +27,17 @@ export async function buildOutput(into = CHECKOUT): Promise<string> {
     const copy = join(directory, 'checkout')
     await copySources(copy)
     await copyPackages(copy)
-    await withDatabase(join(directory, 'postgres'), (databaseUrl) => vercelBuild(copy, databaseUrl))
+    await withDatabase(join(directory, 'postgres'), (databaseUrl) =>
+      vercelBuild({ copy, databaseUrl, packages: 'copied' }),
+    )
     return await moveOutput(copy, into)
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
 }
 
-async function copySources(copy: string): Promise<void> {
+/** All that git would bring to Vercel, and what is new here. */
+export async function copySources(copy: string): Promise<void> {
   await mkdir(copy)
   for (const name of await readdir(CHECKOUT)) {
     const isSecret = name.startsWith('.env') && name !== '.env.example'
@@ -63,7 +66,10 @@ async function copyPackages(copy: string): Promise<void> {
   }
 }
 
-async function withDatabase(directory: string, work: (databaseUrl: string) => Promise<void>): Promise<void> {
+async function withDatabase(
+  directory: string,
+  work: (databaseUrl: string) => Promise<unknown>,
+): Promise<void> {
   const postgres = await startPostgres({ directory, port: 0 })
   try {
     await work(postgres.url)
@@ -84,39 +90,51 @@ function environmentOf(databaseUrl: string): Record<string, string> {
   }
 }
 
-async function vercelBuild(copy: string, databaseUrl: string): Promise<void> {
-  // The packages lie there already.
-  const config: object = JSON.parse(await readFile(join(copy, 'vercel.json'), 'utf8'))
-  await writeFile(join(copy, 'vercel.json'), JSON.stringify({ ...config, installCommand: '' }))
+interface VercelBuild {
+  /** Rewritten on the way. */
+  copy: string
+  databaseUrl: string
+  /** Whether the copy has its packages already, or installs them as a deploy does. */
+  packages: 'copied' | 'to install'
+}
+
+/** Resolves to what it printed. */
+export async function vercelBuild({ copy, databaseUrl, packages }: VercelBuild): Promise<string> {
+  if (packages === 'copied') {
+    const config: object = JSON.parse(await readFile(join(copy, 'vercel.json'), 'utf8'))
+    await writeFile(join(copy, 'vercel.json'), JSON.stringify({ ...config, installCommand: '' }))
+  }
   // Any project will do: nothing is asked of Vercel.
   const project = { projectId: 'prj_local', orgId: 'team_local', settings: { framework: null } }
   await mkdir(join(copy, '.vercel'))
   await writeFile(join(copy, '.vercel', 'project.json'), JSON.stringify(project))
 
-  const child = spawn(
-    process.execPath,
-    [
-      require.resolve('vercel/dist/vc.js'),
-      'build',
-      '--yes',
-      '--global-config',
-      join(copy, '..', 'vercel-cli'),
-    ],
-    {
-      cwd: copy,
-      env: {
-        PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`,
-        HOME: process.env['HOME'],
-        CI: '1',
-        VERCEL_TELEMETRY_DISABLED: '1',
-        VERCEL_INSTALL_COMPLETED: '1',
-        ...environmentOf(databaseUrl),
-      },
-      stdio: ['ignore', 'inherit', 'inherit'],
+  // Without a place of its own it would use the person's Vercel account and settings.
+  const options = ['--yes', '--global-config', join(copy, '..', 'vercel-cli')]
+  const child = spawn(process.execPath, [require.resolve('vercel/dist/vc.js'), 'build', ...options], {
+    cwd: copy,
+    env: {
+      PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`,
+      HOME: process.env['HOME'],
+      CI: '1',
+      VERCEL_TELEMETRY_DISABLED: '1',
+      npm_config_prefer_offline: 'true',
+      // The builder of the functions would install them once more.
+      ...(packages === 'copied' && { VERCEL_INSTALL_COMPLETED: '1' }),
+      ...environmentOf(databaseUrl),
     },
-  )
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`vercel build ended with exit code ${code}.`)
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let printed = ''
+  for (const output of [child.stdout, child.stderr]) {
+    output.on('data', (chunk: Buffer) => {
+      printed += chunk.toString()
+      process.stdout.write(chunk)
+    })
+  }
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`vercel build ended with exit code ${code}.\n${printed}`)
+  return printed
 }
 
 async function moveOutput(copy: string, into: string): Promise<string> {
