@@ -12,7 +12,7 @@ export const MIGRATIONS = join(import.meta.dirname, '..', 'drizzle', 'migrations
 
 const CONNECT_TIMEOUT_MS = 20_000
 /** A change that waits for a table holds up everybody behind it: better that the deploy fails. */
-const TABLE_LOCK_TIMEOUT_MS = 10_000
+const TABLE_LOCK_TIMEOUT_MS = 5_000
 /** Any number, but always the same one. */
 const LOCK = 7_305_418_266
 

@@ -118,6 +118,23 @@ test('a deploy that is killed in the middle of a migration leaves nothing and bl
   expect(await migrate(url, await migrations('CREATE TABLE one (id int)'))).toEqual(['0000_test'])
 })
 
+test('a migration that would wait for a table gives up: whoever comes after it would wait, too', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int)'
+  await migrate(url, await migrations(first))
+  const reader = new Client({ connectionString: url })
+  await reader.connect()
+  try {
+    await reader.query('BEGIN')
+    await reader.query('SELECT * FROM one')
+    await expect(migrate(url, await migrations(first, 'ALTER TABLE one ADD two int'))).rejects.toThrow(
+      'Nothing was migrated. 0001_test, statement 1: canceling statement due to lock timeout (SQLSTATE 55P03).',
+    )
+  } finally {
+    await reader.end()
+  }
+})
+
 test('no error names the address or the password', async () => {
   const password = randomBytes(12).toString('hex')
   const unknownUser = new URL(adminUrl)
