@@ -31,8 +31,33 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      // What `npm run build` left, not the sources.
       {
-        test: { name: 'dev', include: ['dev/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+        test: {
+          name: 'built',
+          include: ['artefact/**/*.test.ts'],
+          globalSetup: ['artefact/global-artefact.ts', 'test/global-postgres.ts'],
+          setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'built-browser',
+          include: ['browser/story.test.ts'],
+          globalSetup: ['artefact/global-artefact.ts', 'browser/global-stack.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'dev',
+          include: ['dev/**/*.test.ts', 'build/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
     ],
   },

@@ -2,11 +2,12 @@
 import { afterAll, afterEach, beforeAll, inject } from 'vitest'
 import type { Browser } from 'playwright-core'
 import { Pool } from 'pg'
+import { serveArtefact } from '../dev/artefact.ts'
 import { startChild } from '../dev/child.ts'
 import { startGateway, type Gateway } from '../dev/gateway.ts'
 import { freePort } from '../dev/port.ts'
 import { CHECKOUT } from '../dev/stack.ts'
-import { READY_LINE, REQUEST_LINE, type ServedRequest } from './app-server.ts'
+import { ADDRESS_HEADER, READY_LINE, REQUEST_LINE, type ServedRequest } from './app-server.ts'
 import {
   expectSecretsHidden,
   newVisitor,
@@ -14,6 +15,13 @@ import {
   type Visitor,
   type VisitorOptions,
 } from './visitors.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The `.vercel/output` to serve; undefined: the sources. */
+    artefactOutput: string | undefined
+  }
+}
 
 /** Where the app of this test file answers. */
 export let origin = ''
@@ -57,7 +65,23 @@ afterAll(async () => {
   await pool.end()
 })
 
+/** What a deploy would run where this is a run of the built artefact, else the sources. */
 async function startServer(): Promise<() => Promise<void>> {
+  const output = inject('artefactOutput')
+  const environment = { ...stackEnvironment, APP_URL: origin, NEON_FETCH_ENDPOINT: gateway.url }
+  if (output === undefined) return startSources(environment)
+  const port = Number(new URL(origin).port)
+  const artefact = await serveArtefact({
+    output,
+    port,
+    environment,
+    addressHeader: ADDRESS_HEADER,
+    onRequest: (request) => served.push(request),
+  })
+  return () => artefact.stop()
+}
+
+async function startSources(environment: Record<string, string>): Promise<() => Promise<void>> {
   const ready = Promise.withResolvers<void>()
   const child = startChild({
     file: process.execPath,
@@ -65,9 +89,7 @@ async function startServer(): Promise<() => Promise<void>> {
     // What vitest sets, NODE_ENV among it, is not for the server.
     environment: {
       PATH: process.env['PATH'],
-      ...stackEnvironment,
-      APP_URL: origin,
-      NEON_FETCH_ENDPOINT: gateway.url,
+      ...environment,
     },
     directory: CHECKOUT,
     signalWhenOrphaned: 'SIGKILL',

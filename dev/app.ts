@@ -71,19 +71,22 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-/**
- * `vercel dev` takes a build command as a sign of a framework and runs this project's `dev` script to serve it, which
- * is what has started it. So it gets `vercel.json` without what concerns the deployment alone.
- */
+/** What of `vercel.json` concerns the deployment alone. */
 const DEPLOYMENT_ONLY = new Set(['buildCommand', 'installCommand', 'devCommand', 'outputDirectory', 'crons'])
 
+/**
+ * `vercel dev` takes a build command, or a script of that name, as a sign of a framework and runs this project's `dev`
+ * script to serve it, which is what has started it. An empty one says that the pages are served as they are.
+ */
+const NO_FRAMEWORK = { buildCommand: '' }
+
 export async function writeLocalConfig(checkout: string, directory: string): Promise<string> {
-  const config: unknown = JSON.parse(
+  const config: object = JSON.parse(
     await readFile(join(checkout, 'vercel.json'), 'utf8'),
     (key, value: unknown) => (DEPLOYMENT_ONLY.has(key) ? undefined : value),
   )
   await mkdir(directory, { recursive: true })
   const path = join(directory, 'vercel.json')
-  await writeFile(path, `${JSON.stringify(config, undefined, 2)}\n`)
+  await writeFile(path, `${JSON.stringify({ ...config, ...NO_FRAMEWORK }, undefined, 2)}\n`)
   return path
 }

@@ -43,3 +43,6 @@ export async function requireFreePort(port: number, owner: string, mend = STOP_T
 function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }
+
+/** What a function's own process prints before its port. */
+export const PORT_LINE = 'listening on port '

@@ -1,9 +1,9 @@
 /** What Vercel, Neon and Resend are in production, on this machine: all that the functions need around them. */
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseEnv, promisify } from 'node:util'
+import { parseEnv } from 'node:util'
+import { migrate } from '../build/migrate.ts'
 import { startGateway, type Gateway } from './gateway.ts'
 import { startInbox, type Inbox } from './inbox.ts'
 import { requireFreePort } from './port.ts'
@@ -116,16 +116,4 @@ async function keepSecrets(file: string): Promise<Record<string, string>> {
   const entries = SECRETS.map((name) => [name, kept[name] || randomBytes(SECRET_BYTES).toString('base64')])
   await writeFile(file, entries.map(([name, value]) => `${name}=${value}\n`).join(''), { mode: 0o600 })
   return Object.fromEntries(entries)
-}
-
-/** Brings a database's schema up to date with this checkout's. */
-export async function migrate(databaseUrl: string): Promise<void> {
-  const drizzleKit = join(CHECKOUT, 'node_modules', '.bin', 'drizzle-kit')
-  const env = { ...process.env, DATABASE_URL_UNPOOLED: databaseUrl }
-  try {
-    await promisify(execFile)(process.execPath, [drizzleKit, 'migrate'], { cwd: CHECKOUT, env })
-  } catch (error) {
-    const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
-    throw new Error(`The migrations did not run.\n${output || String(error)}`, { cause: error })
-  }
 }

@@ -1,10 +1,14 @@
 /**
  * Postgres over Neon's HTTP: one request a call, no connection to keep. Every call has a time limit. What the
  * driver throws never leaves this module: its messages carry statements and parameters.
+ *
+ * Drizzle writes the statements and Neon's driver sends them. Drizzle's own session in between would bring its query
+ * builders and the driver's TCP client into every cold start, for nothing that is used here.
  */
-import { neon, neonConfig, NeonDbError } from '@neondatabase/serverless'
-import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http'
+import { neon, neonConfig, NeonDbError, type NeonQueryFunction } from '@neondatabase/serverless'
 import { sql, type SQL } from 'drizzle-orm'
+import { CasingCache } from 'drizzle-orm/casing'
+import { getTypeParser, type TypeId } from 'pg-types'
 import { environment } from './env.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -14,17 +18,52 @@ const RETRY_AFTER_SECONDS = 5
 /** SQLSTATE classes that speak of the server's state and not of our statement: connection, rollback, resources, operator. */
 const PASSING_CLASSES = new Set(['08', '40', '53', '55', '57', '58'])
 
-let connected: NeonHttpDatabase | undefined
+/** Moments stay text, as Postgres writes them: `Date` has no microseconds. */
+const KEPT_AS_TEXT = new Set<number>([
+  1082, // date
+  1114, // timestamp
+  1184, // timestamptz
+  1186, // interval
+  1115, // timestamp[]
+  1182, // date[]
+  1185, // timestamptz[]
+  1187, // interval[]
+  1231, // numeric[]
+])
 
-function database(): NeonHttpDatabase {
+const types = {
+  getTypeParser: (type: TypeId) =>
+    KEPT_AS_TEXT.has(type) ? (text: string) => text : getTypeParser(type, 'text'),
+}
+
+type Driver = NeonQueryFunction<false, false>
+
+let connected: Driver | undefined
+
+function driver(): Driver {
   if (connected === undefined) {
     const { databaseUrl, neonFetchEndpoint } = environment()
     if (neonFetchEndpoint !== undefined) neonConfig.fetchEndpoint = neonFetchEndpoint
     neonConfig.fetchFunction = (url: string, init: RequestInit) =>
       fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })
-    connected = drizzle(neon(databaseUrl))
+    connected = neon(databaseUrl)
   }
   return connected
+}
+
+const quoted = (name: string, mark: string) => mark + name.replaceAll(mark, mark + mark) + mark
+
+const dialect = {
+  casing: new CasingCache(),
+  escapeName: (name: string) => quoted(name, '"'),
+  escapeString: (text: string) => quoted(text, "'"),
+  escapeParam: (index: number) => `$${index + 1}`,
+}
+
+/** The statement as the driver sends it, once somebody waits for it. */
+function prepared(statement: SQL) {
+  const { sql: text, params } = statement.toQuery(dialect)
+  return driver().query(text, params, { types })
 }
 
 /** A moment as a parameter. */
@@ -32,14 +71,15 @@ export function instant(moment: Date): SQL {
   return sql`${moment.toISOString()}::timestamptz`
 }
 
-/** An interface as the record of columns that drizzle asks for. */
-type Columns<Row> = { [Column in keyof Row]: Row[Column] }
+async function rowsOf<Row extends object>(statement: SQL): Promise<Row[]> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a statement yields is its author's word
+  return (await prepared(statement)) as Row[]
+}
 
 /** Runs one statement and returns its rows. Throws `unavailable` when the database cannot be had. */
 export async function run<Row extends object>(statement: SQL): Promise<Row[]> {
   try {
-    const { rows } = await database().execute<Columns<Row>>(statement)
-    return rows
+    return await rowsOf<Row>(statement)
   } catch (error) {
     throw withoutStatement(error)
   }
@@ -48,8 +88,7 @@ export async function run<Row extends object>(statement: SQL): Promise<Row[]> {
 /** For a statement that may safely run twice: one more try when the first did not reach an answer. */
 export async function runRepeatable<Row extends object>(statement: SQL): Promise<Row[]> {
   try {
-    const { rows } = await database().execute<Columns<Row>>(statement)
-    return rows
+    return await rowsOf<Row>(statement)
   } catch (error) {
     if (!isConnectionFailure(error)) throw withoutStatement(error)
     return run(statement)
@@ -62,11 +101,9 @@ export async function runTogether<Row extends object>(
   ...others: [...SQL[], SQL]
 ): Promise<Row[]> {
   try {
-    const results = await database().batch([
-      database().execute<Columns<Row>>(first),
-      ...others.map((statement) => database().execute<Columns<Row>>(statement)),
-    ])
-    return results.at(-1)?.rows ?? []
+    const results = await driver().transaction([first, ...others].map(prepared))
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a statement yields is its author's word
+    return (results.at(-1) ?? []) as Row[]
   } catch (error) {
     throw withoutStatement(error)
   }
@@ -79,30 +116,23 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && error.cause === UNIQUE_VIOLATION
 }
 
-/** Drizzle wraps the driver's error for a single statement, not for a batch. */
-function driverError(error: unknown): unknown {
-  return error instanceof Error && error.cause instanceof Error ? error.cause : error
-}
-
 function isConnectionFailure(error: unknown): boolean {
-  const cause = driverError(error)
-  if (!(cause instanceof NeonDbError) || cause.sourceError === undefined) return false
+  if (!(error instanceof NeonDbError) || error.sourceError === undefined) return false
   // A call that ran into the time limit has had its time: the caller would wait twice as long.
-  return cause.sourceError.name !== 'TimeoutError'
+  return error.sourceError.name !== 'TimeoutError'
 }
 
 /** A database that is away becomes 503; a fault in a statement keeps its SQLSTATE and names, and nothing else. */
 function withoutStatement(error: unknown): Error {
-  const cause = driverError(error)
   if (
-    cause instanceof NeonDbError &&
-    cause.code !== undefined &&
-    !PASSING_CLASSES.has(cause.code.slice(0, 2))
+    error instanceof NeonDbError &&
+    error.code !== undefined &&
+    !PASSING_CLASSES.has(error.code.slice(0, 2))
   ) {
-    const { code, constraint = '', table = '' } = cause
+    const { code, constraint = '', table = '' } = error
     return new Error(`statement failed: SQLSTATE ${code} ${table} ${constraint}`.trimEnd(), { cause: code })
   }
-  return unavailable('unavailable', RETRY_AFTER_SECONDS, reasonOf(cause))
+  return unavailable('unavailable', RETRY_AFTER_SECONDS, reasonOf(error))
 }
 
 function reasonOf(error: unknown): string {

@@ -2,14 +2,13 @@
  * A crash of the database under load: nothing that was answered with success is lost, and nothing is done by halves.
  * Postgres is killed with SIGKILL and started again on the same data directory.
  */
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { Pool } from 'pg'
 import { afterAll, expect, test } from 'vitest'
+import { migrate } from '../build/migrate.ts'
 import { startGateway } from '../dev/gateway.ts'
 import { freePort } from '../dev/port.ts'
 import { startPostgres } from '../dev/postgres.ts'
@@ -27,9 +26,7 @@ const port = await freePort()
 let postgres = await startPostgres({ directory, port })
 await postgres.createDatabase('crash')
 const databaseUrl = postgres.databaseUrl('crash')
-await promisify(execFile)('drizzle-kit', ['migrate'], {
-  env: { ...process.env, DATABASE_URL_UNPOOLED: databaseUrl },
-})
+await migrate(databaseUrl)
 const pool = new Pool({ connectionString: databaseUrl, max: 4 })
 pool.on('error', () => {})
 // Each session is due to turn from its start, so that a refresh has something to lose.

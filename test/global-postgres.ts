@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { migrate } from '../build/migrate.ts'
 import { freePort } from '../dev/port.ts'
 import { startPostgres } from '../dev/postgres.ts'
-import { migrate } from '../dev/stack.ts'
 
 export const TEMPLATE_DATABASE = 'template_latchkey'
 

@@ -1,0 +1,78 @@
+/**
+ * Faults on the way to the database, met by what a deploy would run: the same operations as in the matrix of docs/faults.md,
+ * each function in a process of its own.
+ */
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
+import { serveArtefact, type Artefact } from '../dev/artefact.ts'
+import type { Fault } from '../dev/gateway.ts'
+import { sendThrough } from '../test/browser.ts'
+import { operations, type Operation } from '../test/fault-operations.ts'
+import { gateway } from '../test/setup-stack.ts'
+import { functionEnvironment } from './environment.ts'
+
+/** The tests' browsers say in it where they are; Vercel would overwrite it. */
+const ADDRESS_HEADER = 'x-real-ip'
+
+let artefact: Artefact
+
+beforeAll(async () => {
+  artefact = await serveArtefact({
+    output: inject('artefactOutput') ?? '',
+    port: 0,
+    environment: functionEnvironment(),
+    addressHeader: ADDRESS_HEADER,
+  })
+  sendThrough(async (request) => {
+    const { pathname, search } = new URL(request.url)
+    const body = await request.text()
+    return fetch(artefact.origin + pathname + search, {
+      method: request.method,
+      headers: request.headers,
+      ...(body === '' ? {} : { body }),
+    })
+  })
+})
+afterEach(() => {
+  gateway.fault = undefined
+})
+afterAll(() => artefact.stop())
+
+/** In the last round trip of the operation, and in its second try where it has one. */
+function faultAtTheEnd({ roundTrips, repeats }: Operation, fault: Fault) {
+  const first = roundTrips.length - 1
+  const last = repeats ? first + 1 : first
+  let seen = 0
+  gateway.fault = ({ statements }) => {
+    // Mails go out after the answer, whenever that is.
+    if (statements[0]?.includes('UPDATE outbox')) return undefined
+    const index = seen++
+    return index >= first && index <= last ? fault : undefined
+  }
+  return () => seen
+}
+
+const faults: [string, Fault][] = [
+  ['nothing came through', { kind: 'refuse' }],
+  ['it is done, and nobody was told', { kind: 'lose-answer' }],
+  ['no sense in the answer', { kind: 'garbage' }],
+]
+
+test.each(operations.flatMap((operation) => faults.map(([name, fault]) => ({ operation, name, fault }))))(
+  '$operation.name: $name. The answer is 503, and the person gets there all the same',
+  async ({ operation, fault }) => {
+    const scene = await operation.prepare()
+    const seen = faultAtTheEnd(operation, fault)
+    const answer = await scene.send({})
+    expect(seen()).toBeGreaterThanOrEqual(operation.roundTrips.length)
+    expect([answer.status, answer.body.code]).toEqual([503, 'unavailable'])
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(answer.setCookies).toEqual([])
+    expect(answer.headers.get('server'), 'not a function of this process').toBe('Vercel')
+
+    gateway.fault = undefined
+    const again = await scene.send({})
+    const { answer: wanted, answerWhenDone } = operation
+    expect([wanted, answerWhenDone]).toContain([again.status, again.body?.code].filter(Boolean).join(' '))
+    await scene.expectWellEnded()
+  },
+)

@@ -1,0 +1,185 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Client } from 'pg'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { connectionTo, migrate, migrationUrl } from '../build/migrate.ts'
+
+const PROGRAM = join(import.meta.dirname, '..', 'build', 'migrate.ts')
+const adminUrl = inject('postgresUrl')
+const admin = new Client({ connectionString: adminUrl })
+let directory: string
+
+beforeAll(async () => {
+  await admin.connect()
+  directory = await mkdtemp(join(tmpdir(), 'latchkey-migrate-'))
+})
+afterAll(async () => {
+  await admin.end()
+  await rm(directory, { recursive: true, force: true })
+})
+
+async function emptyDatabase(): Promise<string> {
+  const name = `migrate_${randomBytes(6).toString('hex')}`
+  await admin.query(`CREATE DATABASE ${name}`)
+  return new URL(`/${name}`, adminUrl).href
+}
+
+async function rowsOf(url: string, statement: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query({ text: statement, rowMode: 'array' })).rows.flat()
+  } finally {
+    await client.end()
+  }
+}
+
+const OWN_RELATIONS = `SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+  WHERE nspname NOT LIKE 'pg_%' AND nspname <> 'information_schema' ORDER BY relname`
+const OWN_SCHEMAS = `SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_%' AND nspname <> 'information_schema'`
+
+/** A folder as `drizzle-kit generate` writes it. */
+async function migrations(...files: string[]): Promise<string> {
+  const folder = join(directory, randomBytes(6).toString('hex'))
+  await mkdir(join(folder, 'meta'), { recursive: true })
+  const entries = files.map((_, idx) => ({ idx, when: 1000 + idx, tag: `000${idx}_test`, breakpoints: true }))
+  await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify({ entries }))
+  for (const [index, sql] of files.entries()) await writeFile(join(folder, `000${index}_test.sql`), sql)
+  return folder
+}
+
+function runProgram(url: string) {
+  const env = { PATH: process.env['PATH'], DATABASE_URL_UNPOOLED: url }
+  return promisify(execFile)(process.execPath, [PROGRAM], { env })
+}
+
+test('of two deploys that meet on an empty database one migrates, and both succeed', async () => {
+  const url = await emptyDatabase()
+  const outputs = await Promise.all([runProgram(url), runProgram(url), runProgram(url)])
+  expect(outputs.map(({ stdout }) => stdout.split(':')[0]?.trim()).toSorted()).toEqual([
+    'Migrated',
+    'The database is up to date.',
+    'The database is up to date.',
+  ])
+  expect(await rowsOf(url, OWN_RELATIONS)).toContain('sessions')
+  const [inLedger] = await rowsOf(url, 'SELECT count(*)::int FROM drizzle.__drizzle_migrations')
+  expect(inLedger).toBe(await migrate(await emptyDatabase()).then((names) => names.length))
+})
+
+test('a migration that fails half way leaves nothing at all, and the next deploy begins anew', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int);--> statement-breakpoint\nINSERT INTO one VALUES (1);'
+  const folder = await migrations(
+    first,
+    'CREATE TABLE two (id int);--> statement-breakpoint\nCREATE TABEL x;',
+  )
+  await expect(migrate(url, folder)).rejects.toThrow(
+    'Nothing was migrated. 0001_test, statement 2: syntax error at or near "TABEL" (SQLSTATE 42601).',
+  )
+  expect(await rowsOf(url, OWN_RELATIONS)).toEqual([])
+  expect(await rowsOf(url, OWN_SCHEMAS)).toEqual(['public'])
+
+  expect(await migrate(url, await migrations(first, 'CREATE TABLE two (id int)'))).toEqual([
+    '0000_test',
+    '0001_test',
+  ])
+  expect(await rowsOf(url, 'SELECT id FROM one')).toEqual([1])
+})
+
+test('what was applied once is not applied again, and what came later is', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int)'
+  expect(await migrate(url, await migrations(first))).toEqual(['0000_test'])
+  expect(await migrate(url, await migrations(first))).toEqual([])
+  expect(await migrate(url, await migrations(first, 'INSERT INTO one VALUES (1)'))).toEqual(['0001_test'])
+  expect(await rowsOf(url, 'SELECT id FROM one')).toEqual([1])
+})
+
+test('a deploy that is killed in the middle of a migration leaves nothing and blocks nobody', async () => {
+  const url = await emptyDatabase()
+  const slow = 'CREATE TABLE one (id int);--> statement-breakpoint\nSELECT pg_sleep(60);'
+  const folder = await migrations(slow)
+  const script = `import { migrate } from ${JSON.stringify(PROGRAM)}; await migrate(...process.argv.slice(1))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', url, folder])
+  const asleep = `SELECT count(*)::int FROM pg_stat_activity WHERE query = E'\\nSELECT pg_sleep(60);' AND datname = current_database()`
+  await expect.poll(() => rowsOf(url, asleep), { timeout: 20_000 }).toEqual([1])
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  // The server would only notice at the end of the sleep that nobody listens any more.
+  await rowsOf(
+    url,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+  )
+  expect(await migrate(url, await migrations('CREATE TABLE one (id int)'))).toEqual(['0000_test'])
+})
+
+test('a migration that would wait for a table gives up: whoever comes after it would wait, too', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int)'
+  await migrate(url, await migrations(first))
+  const reader = new Client({ connectionString: url })
+  await reader.connect()
+  try {
+    await reader.query('BEGIN')
+    await reader.query('SELECT * FROM one')
+    await expect(migrate(url, await migrations(first, 'ALTER TABLE one ADD two int'))).rejects.toThrow(
+      'Nothing was migrated. 0001_test, statement 1: canceling statement due to lock timeout (SQLSTATE 55P03).',
+    )
+  } finally {
+    await reader.end()
+  }
+})
+
+test('no error names the address or the password', async () => {
+  const PASSWORD = randomBytes(12).toString('hex')
+  const unknownUser = new URL(adminUrl)
+  Object.assign(unknownUser, { username: 'someone', password: PASSWORD })
+  const urls = [
+    unknownUser.href,
+    `postgres://someone:${PASSWORD}@127.0.0.1:1/nowhere`,
+    `postgres://someone:${PASSWORD}@no-such-host.invalid/nowhere?sslmode=require`,
+    `postgres//someone:${PASSWORD}@host/database`,
+  ]
+  for (const url of urls) {
+    const failure: unknown = await runProgram(url).catch((error: unknown) => error)
+    const { stdout, stderr, code } = failure as { stdout: string; stderr: string; code: number }
+    expect(code, url).toBe(1)
+    expect(stderr.trim().split('\n'), url).toHaveLength(1)
+    expect(stdout + stderr).not.toContain(PASSWORD)
+    expect(stdout + stderr).not.toMatch(/postgres:|127\.0\.0\.1|no-such-host|someone/)
+  }
+})
+
+test.each([
+  '',
+  '?sslmode=require',
+  '?sslmode=no-verify',
+  '?sslmode=disable',
+  '?ssl=false',
+  '?uselibpqcompat=true&sslmode=require',
+])(
+  '[ASVS 12.3.2] the certificate of a database elsewhere is verified, whatever its address says: %s',
+  (query) => {
+    const { connectionString, ssl } = connectionTo(`postgresql://u:p%40w@db.example.com/app${query}`)
+    // What pg makes of both together.
+    const made = new Client({ connectionString, ssl })
+    expect(made).toMatchObject({
+      ssl: { rejectUnauthorized: true },
+      host: 'db.example.com',
+      password: 'p@w',
+      database: 'app',
+    })
+    expect(ssl).toEqual({ rejectUnauthorized: true })
+  },
+)
+
+test('the direct address is taken before the pooled one, and an empty variable is a missing one', () => {
+  expect(migrationUrl({ DATABASE_URL: 'pooled', DATABASE_URL_UNPOOLED: 'direct' })).toBe('direct')
+  expect(migrationUrl({ DATABASE_URL: 'pooled', DATABASE_URL_UNPOOLED: '' })).toBe('pooled')
+  expect(() => migrationUrl({})).toThrow('DATABASE_URL is missing.')
+})
