@@ -189,7 +189,7 @@ export const deploymentChecks: readonly DeploymentCheck[] = [
     },
   },
   {
-    ids: ['ASVS 4.1.3'],
+    ids: ['ASVS 4.1.3', 'ASVS 15.3.4'],
     name: "what a client says of its own address or person counts for nothing (tries codes until its source's hour is used up)",
     atEdge: true,
     async run({ origin }) {
