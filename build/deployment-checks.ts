@@ -22,7 +22,7 @@ export interface DeploymentCheck {
   /** The requirements that it shows, as docs/security-requirements.md names them. */
   ids: readonly [string, ...string[]]
   name: string
-  /** Shown by TLS or by the platform's edge alone, of which plain http://localhost has neither. */
+  /** Shown by TLS or by the platform's edge alone; plain http://localhost, `vercel dev` too, has neither. */
   atEdge?: true
   /**
    * Throws, with what it saw, when the deployment does not do it. A text that it resolves to says why there was nothing to
@@ -55,6 +55,7 @@ export const deploymentChecks: readonly DeploymentCheck[] = [
   {
     ids: ['ASVS 3.4.1'],
     name: 'every answer, refusals too, tells browsers to stay on https for a year or more, subdomains included',
+    atEdge: true,
     async run({ origin }) {
       const answers = {
         'GET /auth/problems': await send(`${origin}/auth/problems`),
@@ -96,6 +97,7 @@ export const deploymentChecks: readonly DeploymentCheck[] = [
   {
     ids: ['ASVS 3.4.4', 'ASVS 3.4.5'],
     name: "an unknown name under /api/auth, the platform's own answer, is 404 with nosniff and no-referrer",
+    atEdge: true,
     async run({ origin }) {
       const { status, headers, body } = await send(`${origin}/api/auth/no-such-function`)
       ensure(status === 404, `it answers ${status}`)
@@ -376,6 +378,7 @@ export const deploymentChecks: readonly DeploymentCheck[] = [
   {
     ids: ['ASVS 13.4.4'],
     name: 'TRACE is refused',
+    atEdge: true,
     async run({ origin }) {
       for (const path of ['/', '/api/auth/keys']) {
         const { status } = await send(origin + path, { method: 'TRACE' })

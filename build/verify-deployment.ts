@@ -21,7 +21,9 @@ for (const check of deploymentChecks) {
   const what = `${ids.join(', ')}: ${name}`
   try {
     const reason =
-      isPlain && atEdge === true ? 'plain http has no edge to look at' : await check.run(deployment)
+      isPlain && atEdge === true
+        ? 'plain http has neither TLS nor an edge to look at'
+        : await check.run(deployment)
     if (typeof reason === 'string') skipped += 1
     console.log(typeof reason === 'string' ? `skipped  ${what} (${reason})` : `ok       ${what}`)
   } catch (error) {
