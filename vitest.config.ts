@@ -5,7 +5,12 @@ export default defineConfig({
     silent: 'passed-only',
     projects: [
       {
-        test: { name: 'lib', include: ['lib/**/*.test.ts'], setupFiles: ['test/setup-environment.ts'] },
+        test: {
+          name: 'lib',
+          include: ['lib/**/*.test.ts'],
+          setupFiles: ['test/setup-environment.ts'],
+          testTimeout: 30_000,
+        },
       },
       {
         test: {

@@ -172,5 +172,11 @@ export const events = pgTable(
     ip: text('ip'),
     detail: jsonb('detail'),
   },
-  (table) => [index('events_user_id').on(table.userId, table.at), index('events_at').on(table.at)],
+  (table) => [
+    index('events_user_id').on(table.userId, table.at),
+    // For the day on which maintenance takes the address out.
+    index('events_with_ip')
+      .on(table.at)
+      .where(sql`ip IS NOT NULL`),
+  ],
 )

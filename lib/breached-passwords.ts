@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { environment } from './env.ts'
 import { log } from './log.ts'
 
-const TIMEOUT_MS = 1_000
+export const BREACH_QUERY_TIMEOUT_MS = 1_000
 const PREFIX_LENGTH = 5
 
 /** Why a new password is refused, for the person; empty also when there is no list to ask or it does not answer in a second. */
@@ -19,7 +19,7 @@ export async function breachFaults(password: string): Promise<string[]> {
     const answer = await fetch(`${breachedPasswordsUrl}/${digest.slice(0, PREFIX_LENGTH)}`, {
       headers: { 'add-padding': 'true' },
       redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(BREACH_QUERY_TIMEOUT_MS),
     })
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`)
     const range = await answer.text()

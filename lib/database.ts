@@ -8,7 +8,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import { environment } from './env.ts'
 import { unavailable } from './unavailable.ts'
 
-const TIMEOUT_MS = 5_000
+export const DATABASE_TIMEOUT_MS = 5_000
 const RETRY_AFTER_SECONDS = 5
 
 /** SQLSTATE classes that speak of the server's state and not of our statement: connection, rollback, resources, operator. */
@@ -21,7 +21,7 @@ function database(): NeonHttpDatabase {
     const { databaseUrl, neonFetchEndpoint } = environment()
     if (neonFetchEndpoint !== undefined) neonConfig.fetchEndpoint = neonFetchEndpoint
     neonConfig.fetchFunction = (url: string, init: RequestInit) =>
-      fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) })
+      fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })
     connected = drizzle(neon(databaseUrl))
   }
   return connected

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { appOrigin, parseEnvironment } from './env.ts'
 
@@ -107,7 +108,7 @@ describe('the environment', () => {
     ['zeros in hexadecimal', '0'.repeat(64)],
     ['a good one followed by a bad one', `${COMPLETE.JWT_SECRET},changeme`],
     ['a good one followed by nothing', `${COMPLETE.JWT_SECRET},`],
-  ])('[RFC 8725 3.5] JWT_SECRET is refused: %s', (_, secret) => {
+  ])('[RFC 8725 3.5] [RFC 7518 3.2] JWT_SECRET is refused: %s', (_, secret) => {
     expect(faultsOf({ JWT_SECRET: secret })['JWT_SECRET']).toMatch(/not random/)
   })
 
@@ -134,6 +135,8 @@ describe('the environment', () => {
     ['NEON_FETCH_ENDPOINT', 'http://127.0.0.1:54330/sql', /local development only/],
     ['RESEND_BASE_URL', 'http://127.0.0.1:54331', /local development only/],
     ['RESEND_API_KEY', 'sk_live_1', /Resend/],
+    ['RESEND_DEBUG', 'true', /addresses/],
+    ['NODE_TLS_REJECT_UNAUTHORIZED', '0', /stand in for the database/],
     ['MAIL_FROM', 'nobody', /not a sender/],
     ['MAIL_FROM', 'A <a@b.example>\r\nBcc: c@d.example', /not a sender/],
     ['SUPPORT_ADDRESS', 'help', /not an email address; .*help@example\.com/],
@@ -149,6 +152,30 @@ describe('the environment', () => {
     ['BREACHED_PASSWORDS_URL', 'http://127.0.0.1:1/range', /https/],
   ])('%s=%s is refused in production', (key, value, problem) => {
     expect(faultsOf({ [key]: value })[key]).toMatch(problem)
+  })
+
+  test('[ASVS 13.2.3] no secret of an example opens a deployment: none of .env.example, none of the docs, none left out', () => {
+    const example = parseEnv(readFileSync(join(import.meta.dirname, '../.env.example'), 'utf8'))
+    const faults = faultsOf({ ...example, VERCEL_ENV: 'production' })
+    expect(Object.keys(faults).toSorted()).toEqual([
+      'APP_URL',
+      'CRON_SECRET',
+      'DATABASE_URL',
+      'JWT_SECRET',
+      'NEON_FETCH_ENDPOINT',
+      'RESEND_API_KEY',
+      'RESEND_BASE_URL',
+    ])
+    for (const sample of ['changeme', 'secret', 'your-secret-here', 'openssl rand -base64 32']) {
+      expect(Object.keys(faultsOf({ JWT_SECRET: sample, CRON_SECRET: sample })).toSorted()).toEqual([
+        'CRON_SECRET',
+        'JWT_SECRET',
+      ])
+    }
+    expect(faultsOf({ RESEND_API_KEY: 're_xxxxxxxxx' })['RESEND_API_KEY']).toMatch(/an example/)
+    for (const url of ['postgresql://app@db.example.com/app', 'postgresql://app:@db.example.com/app']) {
+      expect(faultsOf({ DATABASE_URL: url })['DATABASE_URL']).toMatch(/with user, password/)
+    }
   })
 
   test('a fault never repeats the value', () => {

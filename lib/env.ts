@@ -166,6 +166,23 @@ function schemaFor(stage: Stage) {
     ),
     RESEND_API_KEY: variable('missing; make one at https://resend.com/api-keys').check(
       z.refine((key) => key.startsWith('re_'), { error: "not a Resend key; Resend's keys begin with re_" }),
+      z.refine((key) => local || !/^re_(?:local|x+)$/i.test(key), {
+        error: 'an example; make one at https://resend.com/api-keys',
+      }),
+    ),
+    RESEND_DEBUG: z.optional(
+      z.string().check(
+        z.refine((debug) => local || debug !== 'true', {
+          error: 'makes the SDK log what it was sent, addresses too; remove it',
+        }),
+      ),
+    ),
+    NODE_TLS_REJECT_UNAUTHORIZED: z.optional(
+      z.string().check(
+        z.refine((reject) => local || reject !== '0', {
+          error: 'lets anybody stand in for the database and the mail provider; remove it',
+        }),
+      ),
     ),
     RESEND_BASE_URL: z.optional(
       z.string().check(
@@ -255,6 +272,7 @@ function isDatabaseUrl(text: string): boolean {
   return (
     /^postgres(?:ql)?:$/.test(url.protocol) &&
     url.username !== '' &&
+    url.password !== '' &&
     url.hostname !== '' &&
     url.pathname.length > 1
   )

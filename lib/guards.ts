@@ -19,7 +19,7 @@ import { problem } from './problems.ts'
 import { checkSession, type User } from './sessions.ts'
 import { isUnavailable } from './unavailable.ts'
 
-/** Answer with `response`: 401, 403 for a foreign origin, or 503. */
+/** Answer with `response`: 401, 403 for a foreign origin or another role, or 503. */
 export interface Refused {
   kind: 'refused'
   response: Response
@@ -55,6 +55,16 @@ export async function requireSession(request: Request): Promise<SignedIn | Refus
     if (!isUnavailable(error)) throw error
     return refused(problem(error.unavailable, { retryAfterSeconds: error.retryAfterSeconds }))
   }
+}
+
+/** As `requireSession`, for accounts of one of these roles alone: 403 for any other. The role is the row's, not the token's. */
+export async function requireRole(
+  request: Request,
+  ...roles: [string, ...string[]]
+): Promise<SignedIn | Refused> {
+  const guard = await requireSession(request)
+  if (guard.kind === 'refused' || roles.includes(guard.user.role)) return guard
+  return refused(problem('role-required'))
 }
 
 /**

@@ -16,16 +16,20 @@ export async function readJson<Schema extends z.core.$ZodType>(
   if (mediaType !== 'application/json') throw problem('unsupported-media-type')
 
   const text = await readText(request)
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    throw problem('malformed-json')
-  }
+  const body = parsed(text)
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw problem('malformed-json')
-  if (countNames(text) !== countNames(JSON.stringify(body))) throw problem('malformed-json')
-
   return matched(schema, body)
+}
+
+/** The value of a JSON text in which no name is given twice. Throws the 400 that refuses any other, and one too deep to be written again. */
+function parsed(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (countNames(text) === countNames(JSON.stringify(value))) return value
+  } catch {
+    // Refused like the rest.
+  }
+  throw problem('malformed-json')
 }
 
 /**
@@ -50,9 +54,9 @@ export function readQuery<Schema extends z.core.$ZodType>(
 }
 
 function matched<Schema extends z.core.$ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  const parsed = z.safeParse(schema, input)
-  if (parsed.success) return parsed.data
-  throw problem('validation-failed', { errors: parsed.error.issues.flatMap(fieldErrors) })
+  const result = z.safeParse(schema, input)
+  if (result.success) return result.data
+  throw problem('validation-failed', { errors: result.error.issues.flatMap(fieldErrors) })
 }
 
 /** Reads no further than the limit, whatever `content-length` claims. */
@@ -86,7 +90,9 @@ function fieldErrors(issue: z.core.$ZodIssue): { pointer: string; detail: string
 
 /** RFC 6901, section 6: the pointer as a URI fragment. */
 function pointer(path: readonly PropertyKey[]): string {
-  return `#${path.map((key) => `/${encodeURIComponent(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}`
+  // A key may hold half a surrogate pair, which has no encoding.
+  const token = (key: string) => key.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')
+  return `#${path.map((key) => `/${encodeURIComponent(token(String(key)))}`).join('')}`
 }
 
 export function json(body: unknown, status = 200, headers?: Headers): Response {

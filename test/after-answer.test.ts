@@ -19,7 +19,7 @@ afterEach(() => {
   inbox.fault = undefined
 })
 
-test('[CS Forgot Password] where the platform waits, the answer does not wait for the provider, known address or not', async () => {
+test('[ASVS 6.3.8] where the platform waits, the answer does not wait for the provider, known address or not', async () => {
   const works = withPlatform()
   const email = newAddress()
   inbox.fault = () => ({ kind: 'delay', milliseconds: 2000 })

@@ -60,7 +60,7 @@ async function stored(): Promise<string> {
 }
 
 describe('every answer', () => {
-  test('[ASVS 3.4.3] [ASVS 3.4.4] [ASVS 3.4.5] [ASVS 14.2.2] has the standard headers, successes and refusals alike', async () => {
+  test('[ASVS 3.4.3] [ASVS 3.4.4] [ASVS 3.4.5] [ASVS 14.2.2] [ASVS 14.3.2] has the standard headers, successes and refusals alike', async () => {
     const person = await signedInPerson()
     const answers = [
       await person.browser.send('refresh', 'POST', {}),
@@ -266,16 +266,20 @@ describe('bad input', () => {
     expect(gateway.requests).toHaveLength(0)
   })
 
-  test('[ASVS 2.2.1] [RFC 9457 3.2] a key that is not known → 422 with its pointer', async () => {
+  test('[ASVS 2.2.1] [RFC 9457 3.2] [ASVS 15.3.6] a key that is not known → 422 with its pointer', async () => {
     for (const answer of await everywhere('{"admin/role~":true}')) {
       expectProblem(answer, 422, 'validation-failed')
       expect(answer.body.errors).toContainEqual({ pointer: '#/admin~1role~0', detail: expect.any(String) })
     }
     const polluted = await everywhere('{"__proto__":{"everywhere":true},"constructor":1}')
     for (const answer of polluted) expectProblem(answer, 422, 'validation-failed')
+    for (const answer of await everywhere(String.raw`{"\ud800":1}`)) {
+      expectProblem(answer, 422, 'validation-failed')
+      expect(answer.body.errors).toContainEqual({ pointer: '#/%EF%BF%BD', detail: expect.any(String) })
+    }
   })
 
-  test('[ASVS 15.3.5] a name given twice, at any depth and however it is written → 400, for no reader agrees on which counts', async () => {
+  test('[ASVS 15.3.7] a name given twice, at any depth and however it is written → 400, for no reader agrees on which counts', async () => {
     for (const body of [
       '{"everywhere":true,"everywhere":false}',
       '{"email":"a@example.org","e\\u006dail":"b@example.org"}',
@@ -284,6 +288,8 @@ describe('bad input', () => {
     ]) {
       for (const answer of await everywhere(body)) expectProblem(answer, 400, 'malformed-json')
     }
+    const deep = `{"email":${'['.repeat(7000)}${']'.repeat(7000)}}`
+    for (const answer of await everywhere(deep)) expect([400, 422]).toContain(answer.status)
     for (const answer of await everywhere('{"\\"b\\":":"\\"b\\":","b":"\\\\"}')) {
       expectProblem(answer, 422, 'validation-failed')
     }
@@ -299,7 +305,7 @@ describe('bad input', () => {
     ['a very long text', 'x'.repeat(9000)],
   ]
   test.each(bad)(
-    '[ASVS 2.2.1] [ASVS 2.2.2] %s in place of each text → a 4xx problem that names the field',
+    '[ASVS 2.2.1] [ASVS 2.2.2] [ASVS 15.3.5] %s in place of each text → a 4xx problem that names the field',
     async (_, value) => {
       const cases: [EndpointName, string, string, object][] = [
         ['register', 'POST', '#/email', { email: value, password: PASSWORD }],

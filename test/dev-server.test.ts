@@ -139,3 +139,10 @@ test('npm run dev says what to open, and the whole story runs over HTTP', { time
   expect((await client.send('refresh', 'POST', {})).status).toBe(401)
   expect((await client.send('login', 'POST', { email, password: OTHER_PASSWORD })).status).toBe(200)
 })
+
+test('[ASVS 14.2.5] beneath an endpoint there is nothing that a cache could take for a file', async () => {
+  for (const unknown of ['account/x.css', 'sessions/x.js', 'nothing.css']) {
+    const response = await fetch(`${origin}/api/auth/${unknown}`)
+    expect([unknown, response.status]).toEqual([unknown, 404])
+  }
+})

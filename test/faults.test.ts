@@ -76,7 +76,7 @@ describe('with the database away', () => {
     expectUnavailable(await person.send('login', 'POST', { email: newAddress(), password: PASSWORD }))
   })
 
-  test('a refresh whose answer was lost is tried once more and yields the same successor', async () => {
+  test('[ASVS 13.2.6] a refresh whose answer was lost is tried once more and yields the same successor', async () => {
     const person = await signedInPerson()
     await ageSessions(person.email, 60)
     let lost = 0
@@ -88,7 +88,7 @@ describe('with the database away', () => {
     expect(session.generation).toBe('1')
   })
 
-  test('a login whose answer was lost is not tried again by itself', async () => {
+  test('[ASVS 13.2.6] a login whose answer was lost is not tried again by itself', async () => {
     const person = await verifiedPerson()
     let requests = 0
     gateway.fault = () => (requests++ === 1 ? { kind: 'lose-answer' } : undefined)
@@ -100,7 +100,7 @@ describe('with the database away', () => {
   })
 })
 
-describe('with the mail provider away', () => {
+describe('[ASVS 16.5.2] with the mail provider away', () => {
   test.each([
     { kind: 'refuse' },
     { kind: 'status', code: 500 },
@@ -136,7 +136,7 @@ describe('with the mail provider away', () => {
     ).toHaveLength(1)
   })
 
-  test('a mail is given up after a day', async () => {
+  test('[ASVS 13.2.6] a mail is given up after a day', async () => {
     const email = newAddress()
     inbox.fault = () => ({ kind: 'status', code: 500 })
     await newBrowser().send('register', 'POST', { email, password: PASSWORD })
@@ -219,5 +219,20 @@ describe('maintenance', () => {
     expect(body.removed.rateLimits).toBeGreaterThan(0)
     expect((await kept.browser.send('refresh', 'POST', {})).status).toBe(200)
     expect(await query('SELECT 1 FROM registrations WHERE email = $1', pending.email)).toEqual([])
+  })
+
+  test('[ASVS 14.2.7] after 90 days an event loses its IP address, and stays', async () => {
+    const [old, recent] = [await verifiedPerson(), await verifiedPerson()]
+    const idOf = async ({ email }: { email: string }) =>
+      (await query('SELECT id FROM users WHERE email = $1', email))[0].id
+    const ids = [await idOf(old), await idOf(recent)]
+    await query("UPDATE events SET at = now() - interval '90 days 1 minute' WHERE user_id = $1", ids[0])
+    await query("UPDATE events SET at = now() - interval '89 days' WHERE user_id = $1", ids[1])
+    const count = 'SELECT count(*)::int AS events, count(ip)::int AS ips FROM events WHERE user_id = $1'
+    const before = await Promise.all(ids.map((id) => query(count, id)))
+    expect(before[0]?.[0].ips).toBeGreaterThan(0)
+    expect((await runMaintenance()).body.removed.eventIps).toBe(before[0]?.[0].ips)
+    const after = await Promise.all(ids.map((id) => query(count, id)))
+    expect(after).toEqual([[{ events: before[0]?.[0].events, ips: 0 }], before[1]])
   })
 })

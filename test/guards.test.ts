@@ -1,5 +1,5 @@
 import { expect, describe, test } from 'vitest'
-import { requireSession, requireUser } from '../lib/guards.ts'
+import { requireRole, requireSession, requireUser } from '../lib/guards.ts'
 import { newBrowser, type Browser } from './browser.ts'
 import { ageSessions, query } from './database.ts'
 import { signedInPerson } from './people.ts'
@@ -100,7 +100,7 @@ describe('requireSession', () => {
 })
 
 describe('requireUser', () => {
-  test('it lets in by bearer alone, without a round trip', async () => {
+  test('[RFC 9700 4.3.2] it lets in by bearer alone, without a round trip', async () => {
     const person = await signedInPerson()
     const { body } = await person.browser.send('refresh', 'POST', {})
     gateway.requests.length = 0
@@ -114,5 +114,30 @@ describe('requireUser', () => {
       'refused',
     )
     expect(gateway.requests).toHaveLength(0)
+  })
+})
+
+describe('requireRole', () => {
+  const roleOf = async (browser: Browser | undefined, init: RequestInit = {}) => {
+    const guard = await requireRole(appRequest(browser, init), 'admin', 'editor')
+    return guard.kind === 'refused' ? guard.response.status : guard.user.role
+  }
+
+  test('[ASVS 8.2.1] it lets in who has the role now, whatever an older access token says', async () => {
+    const person = await signedInPerson()
+    expect(await roleOf(undefined)).toBe(401)
+    expect(await roleOf(person.browser)).toBe(403)
+    await query("UPDATE users SET role = 'editor' WHERE email = $1", person.email)
+    const { body } = await person.browser.send('refresh', 'POST', {})
+    expect(await roleOf(person.browser)).toBe('editor')
+    await query("UPDATE users SET role = 'user' WHERE email = $1", person.email)
+    expect(await roleOf(undefined, bearer(body.accessToken))).toBe(403)
+  })
+
+  test('the refusal says what is missing', async () => {
+    const { browser } = await signedInPerson()
+    const guard = await requireRole(appRequest(browser), 'admin')
+    if (guard.kind !== 'refused') throw new Error('let in')
+    expect(await guard.response.json()).toMatchObject({ status: 403, code: 'role-required' })
   })
 })

@@ -3,7 +3,7 @@ import { ageSessions } from './database.ts'
 import { newBrowser } from './browser.ts'
 import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './people.ts'
 
-test('the whole story: register, mail, verify, login, refresh, logout, login, reset, login', async () => {
+test('[ASVS 6.4.3] the whole story: register, mail, verify, login, refresh, logout, login, reset, login', async () => {
   const email = newAddress()
   const browser = newBrowser()
 

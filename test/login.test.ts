@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { parseSetCookie } from 'cookie'
 import { describe, expect, test } from 'vitest'
+import { UNKNOWN_ACCOUNT_HASH } from '../lib/passwords.ts'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import {
@@ -37,7 +39,7 @@ describe('login', () => {
     ])
   })
 
-  test('[CS Authentication] wrong password, unknown, locked and disabled accounts answer alike', async () => {
+  test('[CS Authentication login] [ASVS 6.3.8] wrong password, unknown, locked and disabled accounts answer alike', async () => {
     const [wrong, locked, disabled] = [await verifiedPerson(), await verifiedPerson(), await verifiedPerson()]
     await newBrowser().send('login', 'POST', { email: locked.email, password: WRONG })
     await failedBefore(locked.email, 100)
@@ -65,7 +67,7 @@ describe('login', () => {
     expect(wrong.body.code).toBe('invalid-credentials')
   })
 
-  test('a session presented with it ends', async () => {
+  test('[ASVS 7.2.4] a session presented with it ends', async () => {
     const person = await signedInPerson()
     const first = person.browser.cookies.get('__Host-session') ?? ''
     expect(
@@ -83,7 +85,7 @@ describe('login', () => {
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
   })
 
-  test('[63B-4 3.2.2] the 100th failure in a row locks the password, its owner hears once, and a reset unlocks it', async () => {
+  test('[63B-4 3.2.2] [CS Authentication lockout] the 100th failure in a row locks the password, its owner hears once, and a reset unlocks it', async () => {
     const person = await verifiedPerson()
     const guess = (password: string) => newBrowser().send('login', 'POST', { email: person.email, password })
     await guess(WRONG)
@@ -107,7 +109,7 @@ describe('login', () => {
     expect((await guess(OTHER_PASSWORD)).status).toBe(200)
   })
 
-  test('the 99th failure does not lock, and a success clears the count', async () => {
+  test('[63B-4 3.2.2] the 99th failure does not lock, and a success clears the count', async () => {
     const person = await verifiedPerson()
     const guess = (password: string) => newBrowser().send('login', 'POST', { email: person.email, password })
     await guess(WRONG)
@@ -118,7 +120,7 @@ describe('login', () => {
     expect(await failuresOf(person.email)).toEqual([])
   })
 
-  test('parallel guesses cannot outrun the counter', async () => {
+  test('[ASVS 6.3.1] parallel guesses cannot outrun the counter', async () => {
     const person = await verifiedPerson()
     const answers = await Promise.all(
       Array.from({ length: 15 }, () =>
@@ -148,7 +150,7 @@ describe('login', () => {
     ).toBe(200)
   })
 
-  test('[ASVS 2.3.2] an account has at most 50 sessions: the oldest ends when one more opens', async () => {
+  test('[ASVS 2.3.2] [ASVS 7.1.2] an account has at most 50 sessions: the oldest ends when one more opens', async () => {
     const person = await signedInPerson()
     const [user] = await query('SELECT id FROM users WHERE email = $1', person.email)
     await query(
@@ -168,5 +170,110 @@ describe('login', () => {
       user.id,
     )
     expect(ended.detail).toEqual({ because: 'session-limit' })
+  })
+
+  test('[ASVS 6.2.8] [63B-4 3.1.1.2(9)] the password counts to its last byte and as it was given', async () => {
+    const password = `${'x y'.repeat(30)}Z`
+    const { email } = await verifiedPerson(password)
+    const login = (other: string) => newBrowser().send('login', 'POST', { email, password: other })
+    for (const other of [
+      password.toLowerCase(),
+      `${password} `,
+      `${password.slice(0, 72)}!${password.slice(73)}`,
+      password.slice(0, 72),
+    ]) {
+      expect((await login(other)).status).toBe(401)
+    }
+    expect((await login(password)).status).toBe(200)
+  })
+
+  test('[ASVS 6.2.9] [63B-4 3.1.1.2(2)] [63B-4 3.1.1.2(3)] [63B-4 3.1.1.2(4)] 64 and 128 characters register and sign in, of four bytes each or spaces and ASCII', async () => {
+    const emoji = (count: number) =>
+      Array.from({ length: count }, (_, index) => String.fromCodePoint(0x1f300 + index)).join('')
+    for (const password of [emoji(64), emoji(128), ` ~!"#$%&'()*+,-./:;<=>?@[]^_ {|} and 0 to 9 `]) {
+      const { email } = await verifiedPerson(password)
+      expect((await newBrowser().send('login', 'POST', { email, password })).status).toBe(200)
+    }
+  })
+
+  test('[ASVS 6.2.10] [63B-4 3.1.1.2(6)] a password of years ago signs in and is not asked to be changed', async () => {
+    const person = await verifiedPerson()
+    await query(
+      `UPDATE users SET created_at = now() - interval '5 years', updated_at = now() - interval '5 years',
+         email_verified_at = now() - interval '5 years' WHERE email = $1`,
+      person.email,
+    )
+    const { status, body } = await newBrowser().send('login', 'POST', {
+      email: person.email,
+      password: PASSWORD,
+    })
+    expect([status, Object.keys(body).toSorted()]).toEqual([
+      200,
+      ['accessToken', 'expiresAt', 'session', 'user'],
+    ])
+  })
+
+  test('[ASVS 6.2.10] [63B-4 3.1.1.2(6)] what the docs have an operator do about a password that is out ends its sessions and lets nobody in before a reset', async () => {
+    const page = await readFile('docs/security.md', 'utf8')
+    const [, statements = ''] = /known to be out\n.*?```sql\n(.*?)```/s.exec(page) ?? []
+    expect(statements).toContain(UNKNOWN_ACCOUNT_HASH)
+    const person = await signedInPerson()
+    const bystander = await signedInPerson()
+    await query(statements.replaceAll('person@example.org', person.email))
+
+    expect((await person.browser.send('account', 'GET')).status).toBe(401)
+    expect((await person.browser.send('refresh', 'POST', {})).body.code).toBe('session-ended')
+    for (const browser of [person.browser, newBrowser()]) {
+      const refused = await browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+      expect([refused.status, refused.body.code]).toEqual([401, 'invalid-credentials'])
+      expect(refused.body.detail).toContain('ask for a new password')
+    }
+    expect((await bystander.browser.send('refresh', 'POST', {})).status).toBe(200)
+    const [event] = await query(
+      "SELECT detail FROM events WHERE kind = 'password-locked' AND user_id = (SELECT id FROM users WHERE email = $1)",
+      person.email,
+    )
+    expect(event.detail).toEqual({ by: 'operator' })
+
+    await newBrowser().send('reset', 'POST', { email: person.email })
+    const token = tokenIn(await newestMailTo(person.email))
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+    const again = { email: person.email, password: OTHER_PASSWORD }
+    expect((await person.browser.send('login', 'POST', again)).status).toBe(200)
+  })
+
+  test('[CS Authentication lockout] failures are counted of the account and not of the network that they come from', async () => {
+    const [victim, neighbour] = [await verifiedPerson(), await verifiedPerson()]
+    const network = newBrowser()
+    for (let failure = 1; failure <= 5; failure += 1) {
+      await network.send('login', 'POST', { email: victim.email, password: WRONG })
+    }
+    const login = (email: string) => network.send('login', 'POST', { email, password: PASSWORD })
+    expect((await login(victim.email)).status).toBe(429)
+    expect((await login(neighbour.email)).status).toBe(200)
+    expect(
+      (await newBrowser().send('login', 'POST', { email: victim.email, password: PASSWORD })).status,
+    ).toBe(429)
+  })
+
+  test('[ASVS 15.2.2] of 100 at once, each from its own network, some are told to come back and all others are answered', async () => {
+    const { email } = await verifiedPerson()
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, index) =>
+        newBrowser().send('login', 'POST', {
+          email: index === 0 ? email : newAddress(),
+          password: index === 0 ? PASSWORD : WRONG,
+        }),
+      ),
+    )
+    const busy = answers.filter(({ status }) => status === 503)
+    expect(busy.length).toBeGreaterThan(0)
+    for (const { body, headers, setCookies } of busy) {
+      expect([body.code, headers.get('retry-after'), setCookies]).toEqual(['busy', '2', []])
+    }
+    const answered = answers.filter(({ status }) => status === 200 || status === 401)
+    expect(answered.length).toBeGreaterThanOrEqual(22)
+    expect(busy.length + answered.length).toBe(100)
+    expect((await newBrowser().send('login', 'POST', { email, password: PASSWORD })).status).toBe(200)
   })
 })

@@ -17,7 +17,7 @@ async function otherDeviceOf(person: Person): Promise<Browser> {
 const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
 
 describe('logout', () => {
-  test('[ASVS 7.4.1] it ends this session and no other', async () => {
+  test('[ASVS 7.4.1] [63B-4 5.1 secrets] [ASVS 14.3.1] it ends this session and no other', async () => {
     const person = await signedInPerson()
     const other = await otherDeviceOf(person)
     const token = person.browser.cookies.get('__Host-session') ?? ''
@@ -29,7 +29,7 @@ describe('logout', () => {
     expect(await isSignedIn(other)).toBe(true)
   })
 
-  test('everywhere ends every session of the account', async () => {
+  test('[ASVS 7.4.5] everywhere ends every session of the account', async () => {
     const person = await signedInPerson()
     const others = [await otherDeviceOf(person), await otherDeviceOf(person)]
     const stranger = await signedInPerson()

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { mailCode } from '../lib/mail-code.ts'
 import { newBrowser } from './browser.ts'
@@ -72,7 +73,7 @@ describe('the code of a registration', () => {
     expect((await browser.send('verify', 'PUT', { email, code: fresh })).status).toBe(200)
   })
 
-  test('parallel guesses cannot outrun the counter', async () => {
+  test('[63B-4 4.2.1.2] parallel guesses cannot outrun the counter', async () => {
     const { email } = await registeredPerson()
     const code = await registrationCodeOf(email)
     const answers = await Promise.all(
@@ -106,7 +107,7 @@ describe('the code of a reset', () => {
     )
   })
 
-  test('however many mails are asked for, an address has ten tries a day', async () => {
+  test('[ASVS 11.5.1] [63B-4 4.2.1.2] [ASVS 2.4.1] however many mails are asked for, an address has ten tries a day', async () => {
     const { email } = await verifiedPerson()
     const statuses: number[] = []
     for (let mail = 0; mail < 3; mail += 1) {
@@ -139,7 +140,7 @@ test('[ASVS 6.3.8] a wrong code answers alike for an address that is known, pend
   }
 })
 
-test('a code is never stored', async () => {
+test('[CS Input Validation token] a code is never stored', async () => {
   const { email } = await registeredPerson()
   const code = await registrationCodeOf(email)
   const tables = ['registrations', 'outbox', 'events', 'mail_tokens']
@@ -162,5 +163,26 @@ test.each([
   ] as const) {
     const answer = await newBrowser().send(endpoint, 'PUT', { ...body, ...extra })
     expect([answer.status, answer.body.code]).toEqual([422, 'validation-failed'])
+  }
+})
+
+test('[ASVS 6.3.6] [63B-4 3.1.3.1] a code signs nobody in, like the link', async () => {
+  const { email, browser } = await registeredPerson()
+  const code = await registrationCodeOf(email)
+  const verified = await browser.send('verify', 'PUT', { email, code })
+  expect([verified.status, verified.body, browser.cookies.size]).toEqual([200, { status: 'verified' }, 0])
+  const proof = { email, code: await resetCodeOf(email), password: OTHER_PASSWORD }
+  const reset = await browser.send('reset', 'PUT', proof)
+  expect([reset.status, reset.body, reset.setCookies]).toEqual([200, { status: 'password-changed' }, []])
+})
+
+test('[63B-4 4.2.1.2] the codes of a thousand mails are spread over all that six digits can be', () => {
+  const expiresAt = new Date(1_800_000_000_000)
+  const codes = Array.from({ length: 1000 }, () => mailCode('reset-mail', { id: randomUUID(), expiresAt }))
+  for (const code of codes) expect(code).toMatch(/^\d{6}$/)
+  expect(new Set(codes).size).toBeGreaterThan(990)
+  for (const place of [0, 1, 2, 3, 4, 5]) {
+    const counts = Map.groupBy(codes, (code) => code[place])
+    for (const digit of '0123456789') expect(counts.get(digit)?.length).toBeGreaterThan(50)
   }
 })

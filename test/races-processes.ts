@@ -1,12 +1,8 @@
 /** Several handler processes, and a client that spreads its calls over them. */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { randomInt, randomUUID } from 'node:crypto'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseSetCookie } from 'cookie'
-import { startGateway, type Gateway } from '../dev/gateway.ts'
+import { startHandler } from './handler.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
 export interface RaceAnswer {
@@ -37,19 +33,15 @@ export interface Processes {
   stop(): Promise<void>
 }
 
-interface HandlerProcess {
-  child: ChildProcess
-  gateway: Gateway
-  port: number
-}
-
 const LOG_DELAY_MS = 50
-const KEPT_LINES = 40
-const FILE = fileURLToPath(new URL('./handler-process.ts', import.meta.url))
 
 export async function startProcesses(count: number): Promise<Processes> {
   const reasons = new Map<string, string>()
-  const started = await Promise.all(Array.from({ length: count }, () => startProcess(reasons)))
+  const onLine = (line: string) => {
+    const { requestId, reason } = logEntry(line)
+    if (requestId !== undefined && reason !== undefined) reasons.set(requestId, reason)
+  }
+  const started = await Promise.all(Array.from({ length: count }, () => startHandler({ onLine })))
   let next = 0
 
   return {
@@ -89,31 +81,9 @@ export async function startProcesses(count: number): Promise<Processes> {
       }
     },
     async stop() {
-      await Promise.all(started.map(end))
+      await Promise.all(started.map((handler) => handler.stop()))
     },
   }
-}
-
-async function startProcess(reasons: Map<string, string>): Promise<HandlerProcess> {
-  // Each its own, so that they do not wait for one another's connections.
-  const gateway = await startGateway({ port: 0 })
-  const child = spawn(process.execPath, [FILE], {
-    env: { ...process.env, NEON_FETCH_ENDPOINT: gateway.url },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  const lines: string[] = []
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    lines.push(line)
-    if (lines.length > KEPT_LINES) lines.shift()
-    const { requestId, reason } = logEntry(line)
-    if (requestId !== undefined && reason !== undefined) reasons.set(requestId, reason)
-  })
-  const ended = once(child, 'exit').then(() => {
-    throw new Error(`a handler process ended by itself:\n${lines.join('\n')}`)
-  })
-  ended.catch(() => undefined)
-  const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended])
-  return { child, gateway, port: Number(line) }
 }
 
 function logEntry(line: string): { requestId?: string; reason?: string } {
@@ -122,11 +92,4 @@ function logEntry(line: string): { requestId?: string; reason?: string } {
   } catch {
     return {}
   }
-}
-
-async function end({ child, gateway }: HandlerProcess): Promise<void> {
-  const exited = once(child, 'exit')
-  child.stdin?.end()
-  await exited
-  await gateway.close()
 }

@@ -1,5 +1,6 @@
 /** The limits as they are met from outside: who is held up, for how long, and who is not. */
 import { describe, expect, test } from 'vitest'
+import { EMAIL_CHANGE_LINK_LIFETIME_SECONDS } from '../lib/mail-token.ts'
 import { failureWaits, limits, type Limit } from '../lib/rate-limits.ts'
 import { newBrowser, type Answer, type Browser } from './browser.ts'
 import { query } from './database.ts'
@@ -74,7 +75,7 @@ describe('wrong passwords in a row', () => {
   ]
 
   test.each(accounts)(
-    '[63B-4 3.2.2] [ASVS 6.3.1] from the fifth on, %s waits 30 s and then twice as long each time, up to an hour',
+    '[63B-4 3.2.2] [ASVS 6.3.1] [ASVS 6.3.8] from the fifth on, %s waits 30 s and then twice as long each time, up to an hour',
     async (_, make) => {
       const email = await make()
       for (let failure = 1; failure <= 5; failure += 1)
@@ -89,7 +90,7 @@ describe('wrong passwords in a row', () => {
     },
   )
 
-  test('the right password has to wait as well, and is not counted while it waits', async () => {
+  test('[ASVS 6.3.1] the right password has to wait as well, and is not counted while it waits', async () => {
     const { email } = await verifiedPerson()
     for (let failure = 1; failure <= 5; failure += 1) await login(newBrowser(), email)
     for (let round = 0; round < 3; round += 1) {
@@ -152,7 +153,7 @@ describe('wrong passwords in a row', () => {
     }
   })
 
-  test('[ASVS 6.3.5] a sign-in after five failures, in a browser that was not known, is told to the owner once', async () => {
+  test('[ASVS 6.3.5] [CS Credential Stuffing notice] a sign-in after five failures, in a browser that was not known, is told to the owner once', async () => {
     const { email } = await verifiedPerson()
     const sent = async () => (await mailsTo(email)).map(({ subject }) => subject).slice(1)
     for (let failure = 1; failure <= 4; failure += 1) await login(newBrowser(), email)
@@ -235,7 +236,7 @@ describe('how often', () => {
     expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
   })
 
-  test('[ASVS 2.4.1] a link of a registration is worth 30 requests an hour, spent or not', async () => {
+  test('[ASVS 2.4.1] a link of a registration is worth 30 requests a day, spent or not', async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))
     const { answered, last } = await countUntilLimited(40, () =>
@@ -246,7 +247,7 @@ describe('how often', () => {
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(429)
   })
 
-  test('[ASVS 2.4.1] a reset link is worth 30 requests an hour, spent or not', async () => {
+  test('[ASVS 2.4.1] a reset link is worth 30 requests a day, spent or not', async () => {
     const { email } = await verifiedPerson()
     await newBrowser().send('reset', 'POST', { email })
     const token = tokenIn(await newestMailTo(email))
@@ -257,7 +258,7 @@ describe('how often', () => {
     expectLimited(last, limits.linkByToken)
   })
 
-  test('a change of address is asked for ten times a day, to whichever address', async () => {
+  test('[ASVS 2.4.1] a change of address is asked for ten times a day, to whichever address', async () => {
     const { browser, email } = await signedInPerson()
     const ask = () => browser.send('account', 'PATCH', { currentPassword: PASSWORD, email: newAddress() })
     const { answered, last } = await countUntilLimited(20, ask)
@@ -286,5 +287,73 @@ describe('how often', () => {
       answers.push(await newBrowser().send('reset', 'POST', { email }))
     expect(new Set(answers.map(({ status, body }) => `${status} ${JSON.stringify(body)}`)).size).toBe(1)
     expect((await mailsTo(email)).length).toBe(1 + limits.mailByAddress.quota)
+  })
+
+  test('[ASVS 6.3.1] [CS Bot Management] one attempt each at a hundred addresses is all that a network has, and every address stays open from elsewhere', async () => {
+    const source = newBrowser()
+    const tried: string[] = []
+    const begunAt = Date.now()
+    const { answered, last } = await countUntilLimited(200, () => {
+      tried.push(newAddress())
+      return login(source, tried.at(-1) ?? '')
+    })
+    const { quota, windowSeconds } = limits.loginBySource
+    const cameBack = ((Date.now() - begunAt) / 1000) * (quota / windowSeconds)
+    expect(answered).toBeGreaterThanOrEqual(quota)
+    expect(answered).toBeLessThanOrEqual(quota + Math.ceil(cameBack))
+    expectLimited(last, limits.loginBySource)
+    for (const email of [tried[0] ?? '', tried.at(-1) ?? '']) {
+      expect((await login(newBrowser(), email)).status).toBe(401)
+    }
+
+    // The bucket of an address gives the same answer: nothing but the wait tells which one was empty.
+    const email = newAddress()
+    for (let failure = 1; failure <= 5; failure += 1) await login(newBrowser(), email)
+    const ofAddress = await login(newBrowser(), email)
+    expectLimited(ofAddress, limits.loginBySource)
+    expect([ofAddress.body, [...ofAddress.headers.keys()]]).toEqual([last.body, [...last.headers.keys()]])
+  })
+
+  test('[63B-4 3.2.2] the link of a change of address makes 30 guesses at the password, and fewer than a hundred in its life', async () => {
+    const { browser } = await signedInPerson()
+    const email = newAddress()
+    await browser.send('account', 'PATCH', { currentPassword: PASSWORD, email })
+    const token = tokenIn(await newestMailTo(email))
+    const { answered, last } = await countUntilLimited(40, () =>
+      newBrowser().send('verify', 'PUT', { token, password: WRONG }),
+    )
+    expect(answered).toBe(limits.linkByToken.quota)
+    expectLimited(last, limits.linkByToken)
+    const { quota, windowSeconds } = limits.linkByToken
+    expect(quota + (quota * EMAIL_CHANGE_LINK_LIFETIME_SECONDS) / windowSeconds).toBeLessThan(
+      failureWaits.lockedAt,
+    )
+  })
+
+  test('[ASVS 6.1.1] a stranger who uses up the mails and the codes of an address leaves its owner the newest link', async () => {
+    const { email } = await verifiedPerson()
+    const stranger = () => newBrowser().send('reset', 'POST', { email })
+    const code = { email, code: '000000', password: OTHER_PASSWORD }
+    for (let round = 0; round < 8; round += 1) await stranger()
+    const { last } = await countUntilLimited(20, () => newBrowser().send('reset', 'PUT', code))
+    expectLimited(last, limits.codeBySource)
+    const token = tokenIn(await newestMailTo(email))
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+    expect((await login(newBrowser(), email, OTHER_PASSWORD)).status).toBe(200)
+  })
+
+  test('[ASVS 2.4.1] the current password of an account is checked 20 times in 15 minutes, in whichever session', async () => {
+    const { email } = await verifiedPerson()
+    const check = (browser: Browser) => browser.send('account', 'DELETE', { currentPassword: WRONG })
+    const statuses: number[] = []
+    for (let session = 0; session < 6; session += 1) {
+      const browser = newBrowser()
+      await login(browser, email, PASSWORD)
+      for (let failure = 1; failure <= 4; failure += 1) statuses.push((await check(browser)).status)
+    }
+    expect(statuses.slice(0, limits.passwordCheckByAccount.quota)).toEqual(
+      Array<number>(limits.passwordCheckByAccount.quota).fill(401),
+    )
+    expect(statuses.slice(limits.passwordCheckByAccount.quota)).toContain(429)
   })
 })

@@ -7,6 +7,7 @@ import {
   newestMailTo,
   OTHER_PASSWORD,
   PASSWORD,
+  signedInPerson,
   tokenIn,
   verifiedPerson,
 } from './people.ts'
@@ -22,7 +23,7 @@ describe('register', () => {
     expect(registration.spent_at).toBeNull()
   })
 
-  test('[CS Authentication] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
+  test('[CS Authentication register] [ASVS 6.3.8] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
     const owner = await verifiedPerson()
     const [known, unknown] = [newBrowser(), newBrowser()]
     const taken = await known.send('register', 'POST', {
@@ -81,7 +82,7 @@ describe('register', () => {
     ['short', 'eleven char', /at least 15/],
     ['common', '1qaz2wsx3edc4rfv', /Many people/],
   ])(
-    'a %s password is refused with the reason, before anything is stored or counted',
+    '[ASVS 6.2.4] [63B-4 3.1.1.2 blocklist] a %s password is refused with the reason, before anything is stored or counted',
     async (_, password, reason) => {
       const email = newAddress()
       gateway.requests.length = 0
@@ -113,7 +114,34 @@ describe('register', () => {
     ])
   })
 
-  test('[63B-4 3.1.1.2] registered in NFD, the password signs in in NFC', async () => {
+  test('[ASVS 1.3.11] an address with a line break and a header behind it is refused wherever one is given', async () => {
+    const victim = newAddress()
+    const { browser } = await signedInPerson()
+    for (const lineBreak of ['\r\n', '\n', '\r', '%0d%0a', '\u2028']) {
+      const email = `a@example.org${lineBreak}Bcc: ${victim}`
+      const requests = [
+        ['register', 'POST', { email, password: PASSWORD }],
+        ['verify', 'POST', { email }],
+        ['verify', 'PUT', { email, code: '123456' }],
+        ['login', 'POST', { email, password: PASSWORD }],
+        ['reset', 'POST', { email }],
+        ['reset', 'PUT', { email, code: '123456', password: OTHER_PASSWORD }],
+        ['account', 'PATCH', { email, currentPassword: PASSWORD }],
+      ] as const
+      for (const [name, method, body] of requests) {
+        const answer = await browser.send(name, method, body)
+        expect([name, method, answer.status, answer.body.errors[0].pointer]).toEqual([
+          name,
+          method,
+          422,
+          '#/email',
+        ])
+      }
+    }
+    expect(await mailsTo(victim)).toEqual([])
+  })
+
+  test('[63B-4 3.1.1.2 Unicode] registered in NFD, the password signs in in NFC', async () => {
     const person = await verifiedPerson('Cafe\u0301 cre\u0300me, twice a day')
     const login = await person.browser.send('login', 'POST', {
       email: person.email,
@@ -122,7 +150,7 @@ describe('register', () => {
     expect(login.status).toBe(200)
   })
 
-  test('[ASVS 2.4.1] one source reaches 429, and so does one address from many sources', async () => {
+  test('[ASVS 2.4.1] [RateLimit 5.1] [RateLimit 6] one source reaches 429, and so does one address from many sources', async () => {
     const source = newBrowser()
     const statuses = new Map<number, number>()
     for (let round = 0; round < 31; round += 1) {
@@ -147,5 +175,48 @@ describe('register', () => {
     expect(retryAfter).toBeLessThanOrEqual(720)
     expect(limited.headers.get('ratelimit-policy')).toBe('"register-source";q=30;w=3600')
     expect(limited.headers.get('ratelimit')).toBe(`"register-source";r=0;t=${retryAfter}`)
+  })
+
+  test('[ASVS 6.2.1] [63B-4 3.1.1.2(1)] [ASVS 6.2.5] [63B-4 3.1.1.2(5)] 14 characters are refused and 15 accepted, whichever they are', async () => {
+    const register = (password: string) =>
+      newBrowser().send('register', 'POST', { email: newAddress(), password })
+    for (const password of [
+      'vqjzkwxmypdbtnl',
+      'vq zk xm pd t l',
+      '739105826417390',
+      '🔑🗝🚪🔒🔓🏠🏡🪟🧱🛠🔧🔨🪛🔩🪚',
+      'пароль из букв!',
+    ]) {
+      expect([...password]).toHaveLength(15)
+      expect((await register(password)).status).toBe(202)
+      const short = await register([...password].slice(1).join(''))
+      expect([short.status, short.body.code]).toEqual([422, 'weak-password'])
+    }
+  })
+
+  test('[ASVS 6.1.2] [ASVS 6.2.11] the names of the product and of the host make no password', async () => {
+    for (const password of [
+      'LatchkeyLatchkey',
+      'latchkey-latchkey-1',
+      'app.latchkey.test',
+      'Latchkey.test/app',
+    ]) {
+      const answer = await newBrowser().send('register', 'POST', { email: newAddress(), password })
+      expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
+      expect(JSON.stringify(answer.body.errors)).toContain('the name of this app')
+    }
+  })
+
+  test('[ASVS 6.4.2] [63B-4 3.1.1.2(7)] [63B-4 3.1.1.2(8)] nothing takes or keeps a hint or the answer to a question', async () => {
+    const columns = await query(
+      "SELECT table_name || '.' || column_name AS name FROM information_schema.columns WHERE table_schema = 'public'",
+    )
+    expect(columns.length).toBeGreaterThan(40)
+    expect(columns.filter(({ name }) => /hint|question|answer|remind|birth|maiden/.test(name))).toEqual([])
+    for (const extra of [{ hint: 'the usual' }, { question: 'first pet?', answer: 'Rex' }]) {
+      const body = { email: newAddress(), password: PASSWORD, ...extra }
+      const answer = await newBrowser().send('register', 'POST', body)
+      expect([answer.status, answer.body.code]).toEqual([422, 'validation-failed'])
+    }
   })
 })

@@ -1,6 +1,9 @@
+import { createHmac } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { v7 as newId } from 'uuid'
 import { describe, expect, test } from 'vitest'
-import { sealMailToken } from '../lib/mail-token.ts'
+import { mailCode } from '../lib/mail-code.ts'
+import { RESET_LINK_LIFETIME_SECONDS, sealMailToken } from '../lib/mail-token.ts'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import {
@@ -22,7 +25,7 @@ async function resetTokenOf(email: string): Promise<string> {
 }
 
 describe('asking for a reset', () => {
-  test('[CS Forgot Password] it changes nothing', async () => {
+  test('[CS Forgot Password effects] it changes nothing', async () => {
     const person = await signedInPerson()
     await resetTokenOf(person.email)
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
@@ -48,7 +51,7 @@ describe('asking for a reset', () => {
     expect(counts).toEqual([2, 0, 1, 1])
   })
 
-  test('[CS Forgot Password] the link is built from the configured origin, whatever the request claims', async () => {
+  test('[CS Forgot Password link] the link is built from the configured origin, whatever the request claims', async () => {
     const person = await verifiedPerson()
     const forged = {
       host: 'evil.example',
@@ -61,7 +64,7 @@ describe('asking for a reset', () => {
     expect(`${mail.text}${mail.html}`).not.toContain('evil.example')
   })
 
-  test('[CS Forgot Password] ten calls mail at most five times, with equal answers', async () => {
+  test('[CS Forgot Password limits] ten calls mail at most five times, with equal answers', async () => {
     const person = await verifiedPerson()
     for (let round = 0; round < 10; round += 1) {
       const answer = await newBrowser().send('reset', 'POST', { email: person.email })
@@ -72,7 +75,7 @@ describe('asking for a reset', () => {
 })
 
 describe('spending a reset token', () => {
-  test('[ASVS 7.4.3] every session of the account ends, nobody is signed in, and the owner is told', async () => {
+  test('[ASVS 7.4.3] [ASVS 6.3.6] [ASVS 6.3.7] [63B-4 3.1.3.1] [63B-4 4.2.3] [63B-4 4.6] [CS Forgot Password effects] every session of the account ends, nobody is signed in, and the owner is told', async () => {
     const person = await signedInPerson()
     const other = newBrowser()
     await other.send('login', 'POST', { email: person.email, password: PASSWORD })
@@ -90,7 +93,7 @@ describe('spending a reset token', () => {
     expect(notice.text).toContain('If it was not you')
   })
 
-  test('[ASVS 6.4.1] it works once', async () => {
+  test('[ASVS 6.4.1] [CS Forgot Password token] it works once', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
@@ -114,7 +117,7 @@ describe('spending a reset token', () => {
     expect(await mailsTo(person.email)).toHaveLength(3)
   })
 
-  test('a newer request voids the older link', async () => {
+  test('[CS Forgot Password token] a newer request voids the older link', async () => {
     const person = await verifiedPerson()
     const older = await resetTokenOf(person.email)
     const newer = await resetTokenOf(person.email)
@@ -126,7 +129,7 @@ describe('spending a reset token', () => {
     )
   })
 
-  test('a weak password is refused with the reason, and the link still works', async () => {
+  test('[ASVS 6.4.3] [ASVS 6.2.4] a weak password is refused with the reason, and the link still works', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     const weak = await newBrowser().send('reset', 'PUT', { token, password: '1qaz2wsx3edc4rfv' })
@@ -185,5 +188,76 @@ describe('spending a reset token', () => {
     expect(JSON.stringify(answer.body)).not.toMatch(/SQL|events|no_reset|constraint/i)
     expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('[CS Forgot Password token] [CS Input Validation token] nothing that is stored opens it: its parts without the secret make no token', async () => {
+    const person = await verifiedPerson()
+    const token = await resetTokenOf(person.email)
+    const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    const mac = Buffer.from(token, 'base64url').subarray(-32)
+    for (const { tablename } of tables) {
+      const rows = await query(`SELECT to_jsonb(t)::text AS text FROM ${tablename} t`)
+      for (const { text } of rows) {
+        for (const secret of [
+          token,
+          mac.toString('base64url'),
+          mac.toString('hex'),
+          mac.toString('base64'),
+        ]) {
+          expect(text).not.toContain(secret)
+        }
+      }
+    }
+    // What a thief of the tables has: the id and the expiry of the token, and a key of their own.
+    const [row] = await query(
+      "SELECT id, expires_at FROM mail_tokens WHERE purpose = 'reset' AND user_id = (SELECT id FROM users WHERE email = $1)",
+      person.email,
+    )
+    const parts = Buffer.from(token, 'base64url').subarray(0, -32)
+    expect(parts.subarray(0, 16).toString('hex')).toBe(String(row.id).replaceAll('-', ''))
+    expect(parts.readUInt32BE(16)).toBe(row.expires_at.getTime() / 1000)
+    const forged = createHmac('sha256', 'another key').update(parts).digest()
+    const answer = await newBrowser().send('reset', 'PUT', {
+      token: Buffer.concat([parts, forged]).toString('base64url'),
+      password: OTHER_PASSWORD,
+    })
+    expect([answer.status, answer.body.code]).toEqual([400, 'token-invalid'])
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+  })
+
+  test('[63B-4 4.2.1.2] [ASVS 6.4.3] link and code go to a confirmed address alone, and are over within the half hour', async () => {
+    const pending = await registeredPerson()
+    await newBrowser().send('reset', 'POST', { email: pending.email })
+    expect((await mailsTo(pending.email)).map(({ subject }) => subject)).toEqual([
+      'Confirm your address for Latchkey',
+    ])
+    const person = await verifiedPerson()
+    const before = Date.now()
+    const token = await resetTokenOf(person.email)
+    const expiresAt = Buffer.from(token, 'base64url').readUInt32BE(16) * 1000
+    expect(expiresAt - before).toBeLessThanOrEqual(RESET_LINK_LIFETIME_SECONDS * 1000 + 2000)
+    expect(RESET_LINK_LIFETIME_SECONDS).toBeLessThanOrEqual(24 * 60 * 60)
+    await query("UPDATE mail_tokens SET expires_at = date_trunc('second', now()) - interval '1 second'")
+    const [row] = await query(
+      'SELECT id, expires_at FROM mail_tokens WHERE user_id = (SELECT id FROM users WHERE email = $1)',
+      person.email,
+    )
+    const code = mailCode('reset-mail', { id: row.id, expiresAt: row.expires_at })
+    const late = { email: person.email, code, password: OTHER_PASSWORD }
+    expect((await newBrowser().send('reset', 'PUT', late)).body.code).toBe('code-invalid')
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe(
+      'token-spent',
+    )
+  })
+
+  test('[CS Forgot Password link] the page that the link opens sends no referrer', async () => {
+    expect(await readFile('public/auth/reset.html', 'utf8')).toContain(
+      '<meta name="referrer" content="no-referrer" />',
+    )
+    const { headers } = JSON.parse(await readFile('vercel.json', 'utf8'))
+    expect(headers).toContainEqual({
+      source: '/(.*)',
+      headers: expect.arrayContaining([{ key: 'Referrer-Policy', value: 'no-referrer' }]),
+    })
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newBrowser, sendRaw, type Browser } from './browser.ts'
 import { ageSessions, query } from './database.ts'
-import { PASSWORD, signedInPerson, type Person } from './people.ts'
+import { newAddress, OTHER_PASSWORD, PASSWORD, signedInPerson, type Person } from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 const IPHONE =
@@ -22,7 +22,7 @@ async function phoneOf(person: Person): Promise<Browser> {
 const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
 
 describe('the list of devices', () => {
-  test('[ASVS 7.5.2] [ASVS 14.2.6] it shows each live session in words, coarsely, with the current one marked', async () => {
+  test('[ASVS 7.5.2] [CS Credential Stuffing sessions] [ASVS 14.2.6] it shows each live session in words, coarsely, with the current one marked', async () => {
     const person = await signedInPerson()
     const phone = await phoneOf(person)
     const { status, body } = await phone.send('sessions', 'GET')
@@ -68,7 +68,7 @@ describe('the list of devices', () => {
 })
 
 describe('ending devices', () => {
-  test('one by its id, and only that one', async () => {
+  test('[ASVS 7.5.2] [ASVS 10.4.9] one by its id, and only that one', async () => {
     const person = await signedInPerson()
     const [lost, kept] = [await phoneOf(person), await phoneOf(person)]
     const { body } = await lost.send('sessions', 'GET')
@@ -105,7 +105,7 @@ describe('ending devices', () => {
     expect(await isSignedIn(stranger.browser)).toBe(true)
   })
 
-  test('[ASVS 7.5.3] it needs a password given within 5 minutes, however fresh the tokens are', async () => {
+  test('[ASVS 7.5.2] [ASVS 7.5.3] [63B-4 5.1.2] [CS Credential Stuffing sessions] it needs a password given within 5 minutes, however fresh the tokens are', async () => {
     const person = await signedInPerson()
     const phone = await phoneOf(person)
     await ageSessions(person.email, 301)
@@ -131,7 +131,7 @@ describe('ending devices', () => {
     'sessions?others=true&others=true',
     'sessions?x=1&others=true',
     'sessions?__proto__=1',
-  ] as const)('DELETE %s is refused with the way to say it', async (target) => {
+  ] as const)('[ASVS 15.3.7] DELETE %s is refused with the way to say it', async (target) => {
     const person = await signedInPerson()
     gateway.requests.length = 0
     const answer = await person.browser.send(target, 'DELETE')
@@ -140,7 +140,7 @@ describe('ending devices', () => {
   })
 })
 
-test('[ASVS 8.2.1] without a live session each of them is 401, and no cookie is touched', async () => {
+test('[ASVS 8.2.1] [ASVS 8.3.1] without a live session each of them is 401, and no cookie is touched', async () => {
   const person = await signedInPerson()
   const token = person.browser.cookies.get('__Host-session') ?? ''
   await person.browser.send('logout', 'POST', {})
@@ -155,6 +155,14 @@ test('[ASVS 8.2.1] without a live session each of them is 401, and no cookie is 
       const answer = await browser.send(target, method)
       expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
       expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    }
+    for (const [method, change] of [
+      ['PATCH', { newPassword: OTHER_PASSWORD }],
+      ['PATCH', { email: newAddress() }],
+      ['DELETE', {}],
+    ] as const) {
+      const answer = await browser.send('account', method, { currentPassword: PASSWORD, ...change })
+      expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
     }
   }
 })

@@ -7,6 +7,7 @@ import {
   mailsTo,
   newAddress,
   newestMailTo,
+  OTHER_PASSWORD,
   PASSWORD,
   registeredPerson,
   tokenIn,
@@ -38,7 +39,7 @@ describe('spending the mailed token', () => {
     expect((await phone.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
   })
 
-  test('[ASVS 6.3.6] it signs nobody in', async () => {
+  test('[ASVS 6.3.6] [63B-4 3.1.3.1] it signs nobody in', async () => {
     const person = await registeredPerson()
     const answer = await person.browser.send('verify', 'PUT', {
       token: tokenIn(await newestMailTo(person.email)),
@@ -127,6 +128,29 @@ describe('spending the mailed token', () => {
     expect([opened.status, opened.headers.get('allow')]).toEqual([405, 'POST, PUT'])
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
   })
+
+  test('[ASVS 14.2.1] a token in the query counts for nothing: it comes in the body, from behind the # of the link', async () => {
+    const person = await registeredPerson()
+    const mail = await newestMailTo(person.email)
+    const token = tokenIn(mail)
+    const addresses = [...`${mail.text} ${mail.html}`.matchAll(/https?:[^\s"<]*/g)].map(
+      ([text]) => new URL(text),
+    )
+    expect(addresses.length).toBeGreaterThan(1)
+    for (const { search, pathname } of addresses) expect([search, pathname]).toEqual(['', '/auth/verify'])
+
+    const other = { password: OTHER_PASSWORD }
+    expect((await person.browser.send(`verify?token=${token}`, 'PUT', {})).status).toBe(422)
+    expect((await person.browser.send(`reset?token=${token}`, 'PUT', other)).status).toBe(422)
+    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+    const credentials = `email=${person.email}&password=${encodeURIComponent(PASSWORD)}` as const
+    expect((await person.browser.send(`login?${credentials}`, 'POST', {})).status).toBe(422)
+    const login = await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+    for (const name of ['access_token', 'accessToken', 'token']) {
+      const answer = await newBrowser().send(`account?${name}=${login.body.accessToken}`, 'GET')
+      expect(answer.status).toBe(401)
+    }
+  })
 })
 
 describe('asking for a new link', () => {
@@ -181,4 +205,25 @@ describe('asking for a new link', () => {
     }
     expect(await mailsTo(person.email)).toHaveLength(1 + 5)
   })
+})
+
+test('[ASVS 6.4.1] what is mailed is no password: neither token nor code signs anybody in', async () => {
+  const person = await registeredPerson()
+  const mail = await newestMailTo(person.email)
+  const [code = ''] = /\d{3} \d{3}/.exec(mail.text ?? '') ?? []
+  const token = tokenIn(mail)
+  const signIns = async () => {
+    const passwords = [token, code, code.replace(' ', '')]
+    const answers = passwords.map((password) =>
+      newBrowser().send('login', 'POST', { email: person.email, password }),
+    )
+    return (await Promise.all(answers)).map(({ status, setCookies }) => [status, setCookies])
+  }
+  const refused = Array.from({ length: 3 }, () => [401, []])
+  expect(await signIns()).toEqual(refused)
+  await person.browser.send('verify', 'PUT', { token })
+  expect(await signIns()).toEqual(refused)
+  expect(
+    (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+  ).toBe(200)
 })

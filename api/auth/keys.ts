@@ -3,7 +3,7 @@ import { publicKeys } from '../../lib/access-token.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json } from '../../lib/json.ts'
 
-// Long enough to be worth it, short enough that a rotated secret's key is known when its first token arrives.
+// A new secret is published this long before it signs (docs/cryptography.md).
 const CACHE_SECONDS = 300
 
 export default endpoint({

@@ -4,6 +4,7 @@ import { afterAnswer } from '../../lib/after-answer.ts'
 import { readCookie } from '../../lib/cookies.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { readJson } from '../../lib/json.ts'
+import { log } from '../../lib/log.ts'
 import { deliver } from '../../lib/outbox.ts'
 import { problem, quotaExceeded } from '../../lib/problems.ts'
 import { limits } from '../../lib/rate-limits.ts'
@@ -28,7 +29,10 @@ export default endpoint({
     if (turn.kind === 'limited') return quotaExceeded(limits.refreshBySession, turn.waitSeconds)
 
     const { mail } = turn
-    if (mail !== undefined) await afterAnswer(() => deliver(mail))
+    if (mail !== undefined) {
+      log('error', 'session-stolen', { requestId: client.requestId })
+      await afterAnswer(() => deliver(mail))
+    }
     return turn.definite ? sessionEnded() : problem('session-ended')
   },
 })

@@ -1,0 +1,362 @@
+/**
+ * The browser client. It keeps one access token in memory, renews it a little before it expires, sends it to the app's own
+ * origin alone, and tells every tab of the browser who is signed in.
+ *
+ * No locks are needed: the server gives the same successor to whoever refreshes twice within half a minute, so tabs may race and an
+ * answer that was lost is simply asked for again.
+ */
+import type { Codes, Devices, PasswordReset, SessionBody, User, Verification } from './contract.d.ts'
+
+export type { Devices, PasswordReset, SessionBody, User, Verification } from './contract.d.ts'
+
+/** Why something was refused (RFC 9457), or that there was no answer: then nobody knows whether it was done. */
+export interface Problem<Code extends string = string> {
+  code: Code | 'no-answer'
+  /** The HTTP status; 0 when there was no answer. */
+  status: number
+  title: string
+  /** For the person: what to do. */
+  detail: string
+  /** For each field at fault a JSON Pointer, such as `#/password`, and what is wrong. */
+  errors: readonly { pointer: string; detail: string }[]
+  retryAfterSeconds: number | undefined
+}
+
+export type Result<Answer, Code extends string> =
+  | { ok: true; answer: Answer }
+  | { ok: false; problem: Problem<Code> }
+
+export type SessionState =
+  /** Not found out yet, or the server cannot be reached. */
+  | { kind: 'unknown' }
+  | { kind: 'signed-out' }
+  | { kind: 'signed-in'; user: User; session: SessionBody['session'] }
+
+const API = '/api/auth/'
+/** Three tries and the waits between them stay within the server's window of 30 s. */
+const TIMEOUT_MS = 8_000
+const TRIES = 3
+const FIRST_WAIT_MS = 500
+const LONGEST_PAUSE_MS = 60_000
+/** An access token is renewed so long before it expires. */
+const EARLY_MS = 60_000
+/** One that was renewed just now and is refused is not refused for its age. */
+const JUST_NOW_MS = 5_000
+
+// --- What is known ---
+
+interface Held {
+  body: SessionBody
+  /** By this device's clock, counted from when it was received: that clock may be wrong by any amount. */
+  receivedAt: number
+  renewAt: number
+  expiresAt: number
+}
+
+/** From another tab; without a body it signed out. */
+interface Message {
+  body?: SessionBody
+  at: number
+}
+
+let state: SessionState = { kind: 'unknown' }
+let held: Held | undefined
+/** Goes up with every login and logout, here or in another tab: an answer to an older request then says nothing any more. */
+let era = 0
+/** When the state last changed: what a tab told before that, and was delivered late, is old news. */
+let asOf = 0
+let renewing: Promise<void> | undefined
+let failures = 0
+let pausedUntil = 0
+let channel: BroadcastChannel | undefined
+const listeners = new Set<() => void>()
+
+/** Who is signed in, as a store: fits `useSyncExternalStore` and its like. The first subscriber makes it find out. */
+export const session = {
+  getSnapshot: (): SessionState => state,
+  subscribe(listener: () => void): () => void {
+    listeners.add(listener)
+    start()
+    return () => listeners.delete(listener)
+  },
+  /** Finds out now, when that is not known. */
+  async check(): Promise<SessionState> {
+    start()
+    await freshToken()
+    return state
+  },
+}
+
+function setState(next: SessionState): void {
+  state = next
+  for (const listener of listeners) listener()
+}
+
+/** The server's companion of the session cookie. Without it there is nobody to refresh, and no need to ask. */
+function mayBeSignedIn(): boolean {
+  return /(?:^|; )signed-in=1(?:;|$)/.test(document.cookie)
+}
+
+function adopt(body: SessionBody, receivedAt = Date.now()): void {
+  const { iat, exp } = JSON.parse(
+    atob((body.accessToken.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')),
+  )
+  const expiresAt = receivedAt + (exp - iat) * 1000
+  held = { body, receivedAt, renewAt: expiresAt - EARLY_MS, expiresAt }
+  asOf = receivedAt
+  failures = 0
+  pausedUntil = 0
+  setState({ kind: 'signed-in', user: body.user, session: body.session })
+}
+
+function forget(): void {
+  era += 1
+  held = undefined
+  asOf = Date.now()
+  if (state.kind !== 'signed-out') setState({ kind: 'signed-out' })
+}
+
+/** For this tab and the others. */
+function signedIn(body: SessionBody): void {
+  adopt(body)
+  tell({ body, at: asOf })
+}
+
+function signedOut(): void {
+  forget()
+  tell({ at: asOf })
+}
+
+function tell(message: Message): void {
+  start()
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin: this one
+  channel?.postMessage(message)
+}
+
+function start(): void {
+  if (channel !== undefined || typeof document === 'undefined') return
+  channel = new BroadcastChannel('latchkey')
+  channel.addEventListener('message', ({ data: { body, at } }: MessageEvent<Message>) => {
+    if (at < asOf) return
+    if (body === undefined) return forget()
+    // A login elsewhere; a mere refresh of the same session leaves what is under way here as it is.
+    if (held?.body.session.id !== body.session.id) era += 1
+    adopt(body, at)
+  })
+  const lookAgain = () => {
+    if (document.visibilityState === 'visible') void freshToken()
+  }
+  document.addEventListener('visibilitychange', lookAgain)
+  addEventListener('pageshow', lookAgain)
+  addEventListener('online', () => {
+    pausedUntil = 0
+    lookAgain()
+  })
+  void freshToken()
+}
+
+// --- The access token ---
+
+/** One that is good for a minute or more where that can be had; undefined when nobody is signed in or the server is away. */
+async function freshToken(): Promise<string | undefined> {
+  if (typeof document === 'undefined') return undefined
+  if (!mayBeSignedIn()) {
+    if (state.kind !== 'signed-out') forget()
+    return undefined
+  }
+  if (held === undefined || Date.now() >= held.renewAt) await renew()
+  return held !== undefined && Date.now() < held.expiresAt ? held.body.accessToken : undefined
+}
+
+/** One at a time in a tab, however many ask. */
+function renew(): Promise<void> {
+  renewing ??= tryToRenew().finally(() => (renewing = undefined))
+  return renewing
+}
+
+async function tryToRenew(): Promise<void> {
+  const begun = era
+  let raced = false
+  for (let tries = 1; Date.now() >= pausedUntil; tries += 1) {
+    const result = await call<SessionBody, Codes['refresh']>('POST', 'refresh', {})
+    if (era !== begun) return
+    if (result.ok) return signedIn(result.answer)
+    const { code, retryAfterSeconds = 0 } = result.problem
+    if (code === 'session-ended') {
+      // The cookie is still there: another tab may have signed in anew while this was on its way.
+      if (raced || !mayBeSignedIn()) {
+        pausedUntil = Date.now() + aboutTwice(TRIES)
+        return signedOut()
+      }
+      raced = true
+    } else if (tries === TRIES || retryAfterSeconds > 0) {
+      failures += 1
+      pausedUntil = Date.now() + Math.max(retryAfterSeconds * 1000, aboutTwice(failures + TRIES))
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, aboutTwice(tries)))
+      if (era !== begun) return
+    }
+  }
+}
+
+/** Twice as long each time, up to a minute, and never the same for all: they would all come back at once. */
+function aboutTwice(times: number): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2)
+}
+
+/**
+ * As `globalThis.fetch`, with the access token for the app's own origin; to any other origin nothing is added. A request that is refused
+ * (401) is sent once more with a new token.
+ */
+async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const request = new Request(input, init)
+  if (new URL(request.url).origin !== location.origin || request.headers.has('authorization'))
+    return fetch(request)
+  const again = request.clone()
+  const token = await freshToken()
+  const response = await sendWith(request, token)
+  if (response.status !== 401 || token === undefined) return response
+
+  if (held?.body.accessToken === token) {
+    if (Math.abs(Date.now() - held.receivedAt) < JUST_NOW_MS) return response
+    await renew()
+  }
+  const other = held?.body.accessToken
+  return other === undefined || other === token ? response : sendWith(again, other)
+}
+
+export { fetchWithToken as fetch }
+
+function sendWith(request: Request, token: string | undefined): Promise<Response> {
+  if (token !== undefined) request.headers.set('authorization', `Bearer ${token}`)
+  return fetch(request)
+}
+
+// --- The lifecycle ---
+
+export function register(person: {
+  email: string
+  password: string
+}): Promise<Result<unknown, Codes['register']>> {
+  return call('POST', 'register', person)
+}
+
+/** A new link for a registration that waits. */
+export function requestVerification(email: string): Promise<Result<unknown, Codes['requestMail']>> {
+  return call('POST', 'verify', { email })
+}
+
+export function verify(proof: Verification): Promise<Result<unknown, Codes['verify']>> {
+  return call('PUT', 'verify', proof)
+}
+
+export async function login(person: {
+  email: string
+  password: string
+}): Promise<Result<SessionBody, Codes['login']>> {
+  return replaced(await call('POST', 'login', person))
+}
+
+/** Signs out here, or on every device. Not done when there is no answer: say so, and let the person try again. */
+export async function logout(wish: { everywhere?: boolean } = {}): Promise<Result<unknown, Codes['logout']>> {
+  era += 1
+  const result = await call<unknown, Codes['logout']>('POST', 'logout', wish)
+  if (result.ok) signedOut()
+  return result
+}
+
+export function requestReset(email: string): Promise<Result<unknown, Codes['requestMail']>> {
+  return call('POST', 'reset', { email })
+}
+
+/** Signs nobody in, and everybody out: here as well, when it was this account. */
+export function reset(proof: PasswordReset): Promise<Result<unknown, Codes['reset']>> {
+  return call('PUT', 'reset', proof)
+}
+
+// --- The account ---
+
+export function devices(): Promise<Result<Devices, Codes['sessions']>> {
+  return call('GET', 'sessions')
+}
+
+/** One by its id, or all but this one. */
+export async function endDevice(
+  which: { id: string } | { others: true },
+): Promise<Result<unknown, Codes['endSession']>> {
+  const query = 'id' in which ? `id=${encodeURIComponent(which.id)}` : 'others=true'
+  const result = await call<unknown, Codes['endSession']>('DELETE', `sessions?${query}`)
+  if (result.ok && !mayBeSignedIn()) signedOut()
+  return result
+}
+
+export async function changePassword(passwords: {
+  currentPassword: string
+  newPassword: string
+}): Promise<Result<SessionBody, Codes['account']>> {
+  return replaced(await call('PATCH', 'account', passwords))
+}
+
+/** Nothing changes before the new address is confirmed by its mail. */
+export function changeEmail(wish: {
+  currentPassword: string
+  email: string
+}): Promise<Result<unknown, Codes['account']>> {
+  return call('PATCH', 'account', wish)
+}
+
+export async function deleteAccount(wish: {
+  currentPassword: string
+}): Promise<Result<unknown, Codes['account']>> {
+  const result = await call<unknown, Codes['account']>('DELETE', 'account', wish)
+  if (result.ok) signedOut()
+  return result
+}
+
+/** A new session took the place of whatever was there. */
+function replaced<Code extends string>(result: Result<SessionBody, Code>): Result<SessionBody, Code> {
+  if (result.ok) {
+    era += 1
+    signedIn(result.answer)
+  }
+  return result
+}
+
+// --- The wire ---
+
+async function call<Answer, Code extends string>(
+  method: string,
+  path: string,
+  body?: object,
+): Promise<Result<Answer, Code>> {
+  let status = 0
+  try {
+    const response = await fetch(API + path, {
+      method,
+      cache: 'no-store',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    status = response.status
+    const text = await response.text()
+    const answer = text === '' ? undefined : JSON.parse(text)
+    if (response.ok) return { ok: true, answer }
+    const { code, title, detail, errors = [] } = answer
+    const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined
+    if (code !== undefined)
+      return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds } }
+  } catch {
+    // No connection, no time left, or an answer that is not ours.
+  }
+  const title = 'No answer'
+  const detail = 'The server could not be reached. Check the connection, then try again.'
+  const problem: Problem<Code> = {
+    code: 'no-answer',
+    status,
+    title,
+    detail,
+    errors: [],
+    retryAfterSeconds: undefined,
+  }
+  return { ok: false, problem }
+}

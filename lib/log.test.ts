@@ -1,0 +1,89 @@
+/** The log and the trail: one line an entry, and an inventory of both in docs/operations.md. */
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { log, type LogFields } from './log.ts'
+
+const HOME = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(HOME, path), 'utf8')
+
+afterEach(() => vi.restoreAllMocks())
+
+function written(fields: LogFields): string[] {
+  const lines: string[] = []
+  vi.spyOn(console, 'info').mockImplementation((...parts: unknown[]) => void lines.push(parts.join(' ')))
+  log('info', 'request', fields)
+  return lines
+}
+
+describe('an entry', () => {
+  test('[ASVS 16.2.1] [ASVS 16.2.2] [ASVS 16.2.4] is JSON that says when, in UTC, what, where and by which request', () => {
+    vi.useFakeTimers({ now: Date.UTC(2030, 0, 2, 3, 4, 5, 6) })
+    const [line = ''] = written({
+      requestId: 'fra1::x',
+      method: 'POST',
+      path: '/api/auth/login',
+      status: 401,
+    })
+    vi.useRealTimers()
+    expect(JSON.parse(line)).toEqual({
+      at: '2030-01-02T03:04:05.006Z',
+      level: 'info',
+      event: 'request',
+      requestId: 'fra1::x',
+      method: 'POST',
+      path: '/api/auth/login',
+      status: 401,
+    })
+  })
+
+  test('[ASVS 16.4.1] stays one line whatever is in it, and cannot end its own fields', () => {
+    const forged = 'x\r\n{"level":"error","event":"forged"}\n\u001b[2J\0","event":"forged'
+    const lines = written({ path: forged, reason: forged, stack: forged, keys: [forged] })
+    expect(lines).toHaveLength(1)
+    const [line = ''] = lines
+    expect(line).not.toMatch(/\p{Cc}/u)
+    expect(JSON.parse(line)).toMatchObject({ event: 'request', path: forged, reason: forged })
+  })
+
+  test('[ASVS 16.2.5] has the fields that are named and no other, whatever it is given', () => {
+    const more = { path: '/', password: 'a secret', token: 'a secret', cookie: 'a secret', email: 'a secret' }
+    expect(written(more).join()).not.toContain('secret')
+  })
+})
+
+describe('[ASVS 16.1.1] the inventory', () => {
+  const page = read('docs/operations.md')
+  const [, section = ''] = page.split('\n## Logs\n')
+  const inventory = section.split('\n## ')[0] ?? ''
+  const [prose = '', logTable = '', trailTable = ''] = inventory.split(/^\| Event in the /m)
+
+  test('has every event of the log', () => {
+    const code = globSync(['api/**/*.ts', 'lib/*.ts'], { cwd: HOME })
+      .filter((path) => !path.endsWith('.test.ts'))
+      .map(read)
+      .join('\n')
+    const named = [...code.matchAll(/\blog\(\s*[^,']*(?:'\w+')?,\s*(?:'([\w-]+)'|error\.unavailable)/g)]
+    const [, unavailable = ''] = /type UnavailableCode = (.*)/.exec(read('lib/unavailable.ts')) ?? []
+    const codes = [...unavailable.matchAll(/'(\w+)'/g)]
+    const events = new Set([...named, ...codes].flatMap(([, event]) => event ?? []))
+    expect(events.size).toBeGreaterThan(7)
+    expect([...logTable.matchAll(/^\| `([\w-]+)`/gm)].map(([, event]) => event).toSorted()).toEqual(
+      [...events].toSorted(),
+    )
+    expect(code.match(/(?<!function )\blog\(/g)).toHaveLength(named.length)
+  })
+
+  test('has every field of a line', () => {
+    const [, fields = ''] = /interface LogFields \{([^}]*)\}/.exec(read('lib/log.ts')) ?? []
+    for (const [, field = ''] of fields.matchAll(/^ {2}(\w+)\??:/gm)) expect(prose).toContain(`\`${field}\``)
+  })
+
+  test('has every event of the trail', () => {
+    const [, kinds = ''] = /type EventKind =([^]*?)\n\n/.exec(read('lib/events.ts')) ?? []
+    const cells = [...trailTable.matchAll(/^\|([^|]*)\|/gm)].map(([, cell]) => cell).join()
+    expect([...cells.matchAll(/`([\w-]+)`/g)].map(([, kind]) => kind).toSorted()).toEqual(
+      [...kinds.matchAll(/'([\w-]+)'/g)].map(([, kind]) => kind).toSorted(),
+    )
+  })
+})

@@ -1,0 +1,253 @@
+/**
+ * Whom the functions call: the peers that docs/operations.md names and nobody else, over TLS with a certificate that is good, and never
+ * on to where one of them redirects.
+ */
+import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
+import { globSync, readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { sql } from 'drizzle-orm'
+import { Client } from 'pg'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { BREACH_QUERY_TIMEOUT_MS } from './breached-passwords.ts'
+import { DATABASE_TIMEOUT_MS } from './database.ts'
+import { MAIL_TIMEOUT_MS } from './mail.ts'
+import { isUnavailable } from './unavailable.ts'
+
+const HOME = join(import.meta.dirname, '..')
+const page = readFileSync(join(HOME, 'docs/operations.md'), 'utf8')
+
+/** What is deployed, without its comments. */
+const sources = globSync(['api/**/*.ts', 'lib/**/*.ts', 'drizzle/*.ts'], { cwd: HOME })
+  .filter((path) => !path.endsWith('.test.ts'))
+  .map((path) => {
+    const text = readFileSync(join(HOME, path), 'utf8')
+    return { path, code: text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/(?<![:'"])\/\/.*/g, '') }
+  })
+
+const PEERS = ['lib/breached-passwords.ts', 'lib/database.ts', 'lib/mail.ts']
+
+describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
+  test('the sources are all there', () => {
+    expect(sources.length).toBeGreaterThan(50)
+    expect(sources.map(({ path }) => path)).toEqual(expect.arrayContaining(PEERS))
+  })
+
+  test('only packages that are known are loaded, and of their ways to call out one each', () => {
+    const specifiers = sources.flatMap(({ code }) =>
+      [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([\w@][^'\s]*)'/g)].map(([, name]) => name),
+    )
+    expect([...new Set(specifiers)].toSorted()).toEqual([
+      '@neondatabase/serverless',
+      '@node-rs/argon2',
+      'cookie',
+      'drizzle-orm',
+      'drizzle-orm/neon-http',
+      'drizzle-orm/pg-core',
+      'jose',
+      'node:crypto',
+      'node:net',
+      'node:url',
+      'resend',
+      'uuid',
+      'zod/mini',
+    ])
+    const pathsWith = (pattern: RegExp) =>
+      sources.filter(({ code }) => pattern.test(code)).map(({ path }) => path)
+    expect(pathsWith(/import \{ isIP \} from 'node:net'/)).toEqual(pathsWith(/'node:net'/))
+    expect(pathsWith(/'resend'/)).toEqual(['lib/mail.ts'])
+    expect(pathsWith(/'@neondatabase\/serverless'|'drizzle-orm\/neon-http'/)).toEqual(['lib/database.ts'])
+    expect(pathsWith(/\b(?:WebSocket|XMLHttpRequest|EventSource|createRemoteJWKSet|sendBeacon)\b/)).toEqual(
+      [],
+    )
+    expect(
+      pathsWith(/\bimport\s*\((?!'resend'\))|\brequire\b|\bgetBuiltinModule\b|\beval\b|\bFunction\(/),
+    ).toEqual([])
+  })
+
+  test('fetch is named by the two that call with it and by the wrapper that is called by that name', () => {
+    const uses = sources.flatMap(({ path, code }) =>
+      [...code.matchAll(/.*(?<!sec-)\bfetch\b.*/g)].map(([line]) => `${path}: ${line.trim()}`),
+    )
+    expect(uses.toSorted()).toEqual([
+      'lib/breached-passwords.ts: const answer = await fetch(`${breachedPasswordsUrl}/${digest.slice(0, PREFIX_LENGTH)}`, {',
+      "lib/database.ts: fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })",
+      'lib/endpoint.ts: async fetch(request) {',
+      'lib/endpoint.ts: fetch: (request: Request) => Promise<Response>',
+    ])
+  })
+
+  test('[ASVS 13.1.3] the docs have these peers and no other, with the time each is given', () => {
+    const [, section = ''] = page.split('## What the functions call\n')
+    const [table = ''] = section.split('\n## ')
+    const rows = [...table.matchAll(/^\| [^|]+\|[^|]+\| `(lib\/[\w-]+\.ts)` +\| (\d+) s +\|/gm)]
+    expect(Object.fromEntries(rows.map(([, path, seconds]) => [path, Number(seconds) * 1000]))).toEqual({
+      'lib/database.ts': DATABASE_TIMEOUT_MS,
+      'lib/mail.ts': MAIL_TIMEOUT_MS,
+      'lib/breached-passwords.ts': BREACH_QUERY_TIMEOUT_MS,
+    })
+  })
+})
+
+const MESSAGE = { subject: 'A subject', text: 'A text', html: '<p>A text</p>' }
+const servers: Server[] = []
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+  vi.unstubAllEnvs()
+  vi.restoreAllMocks()
+  vi.resetModules()
+})
+
+async function listening(server: Server): Promise<string> {
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Calls each peer at one address; what each made of it. */
+async function callEverybodyAt(base: string) {
+  vi.stubEnv('NEON_FETCH_ENDPOINT', `${base}/sql`)
+  vi.stubEnv('RESEND_BASE_URL', base)
+  vi.stubEnv('BREACHED_PASSWORDS_URL', `${base}/range`)
+  return callEverybody()
+}
+
+async function callEverybody() {
+  vi.resetModules()
+  const { run } = await import('./database.ts')
+  const { sendMail } = await import('./mail.ts')
+  const { breachFaults } = await import('./breached-passwords.ts')
+  return {
+    database: await run(sql`SELECT 1`).catch((error: unknown) => error),
+    mail: await sendMail('a@example.org', MESSAGE, 'a key'),
+    breaches: await breachFaults('a fine long password'),
+  }
+}
+
+/** First of those that call: the driver keeps the local endpoint that it was once given. */
+test('[ASVS 12.3.1] in a deployment all three are called over https, at the host of their own and with redirects refused', async () => {
+  vi.stubEnv('VERCEL_ENV', 'production')
+  vi.stubEnv('NEON_FETCH_ENDPOINT', '')
+  vi.stubEnv('RESEND_BASE_URL', '')
+  vi.stubEnv('RESEND_API_KEY', 're_of_a_deployment')
+  vi.stubEnv('BREACHED_PASSWORDS_URL', 'https://list.example/range')
+  vi.stubEnv(
+    'DATABASE_URL',
+    'postgresql://app:pw@ep-quiet-sun-1-pooler.eu-central-1.aws.neon.tech/app?sslmode=disable',
+  )
+  const called: { host: string; redirect: string | undefined; signal: boolean }[] = []
+  vi.spyOn(globalThis, 'fetch').mockImplementation((input, init) => {
+    const { origin } = new URL(typeof input === 'string' ? input : '')
+    called.push({ host: origin, redirect: init?.redirect, signal: init?.signal instanceof AbortSignal })
+    return Promise.reject(new TypeError('nobody there'))
+  })
+  vi.spyOn(console, 'warn').mockImplementation(() => {})
+  await callEverybody()
+  expect(called).toEqual([
+    { host: 'https://api.eu-central-1.aws.neon.tech', redirect: 'error', signal: true },
+    { host: 'https://api.resend.com', redirect: 'error', signal: true },
+    { host: 'https://list.example', redirect: 'error', signal: true },
+  ])
+})
+
+test.each([301, 302, 307, 308])(
+  '[ASVS 13.2.5] a redirect (%i) leads nowhere: whom it names gets no request',
+  async (status) => {
+    let reached = 0
+    const elsewhere = await listening(
+      createHttpServer((_, response) => {
+        reached += 1
+        response.end('{}')
+      }),
+    )
+    let asked = 0
+    const peer = await listening(
+      createHttpServer((request, response) => {
+        asked += 1
+        response.writeHead(status, { location: `http://${elsewhere}${request.url}` }).end()
+      }),
+    )
+    vi.spyOn(console, 'warn').mockImplementation(() => {})
+    const { database, mail, breaches } = await callEverybodyAt(`http://${peer}`)
+    expect([asked, reached]).toEqual([3, 0])
+    expect(isUnavailable(database) && database.unavailable).toBe('unavailable')
+    expect(mail.kind).toBe('later')
+    expect(breaches).toEqual([])
+  },
+)
+
+test('[ASVS 12.3.2] [ASVS 16.3.4] a peer whose certificate nobody vouches for is sent nothing, and the log says so', async () => {
+  let asked = 0
+  const peer = await listening(
+    createHttpsServer(selfSigned(), (_, response) => {
+      asked += 1
+      response.end('{}')
+    }),
+  )
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const { database, mail } = await callEverybodyAt(`https://${peer}`)
+  expect(asked).toBe(0)
+  expect(isUnavailable(database) && database.unavailable).toBe('unavailable')
+  expect(mail).toMatchObject({ kind: 'later', reason: expect.stringContaining('no answer') })
+  expect(warn.mock.calls.map(([line]) => JSON.parse(String(line)))).toEqual([
+    expect.objectContaining({ event: 'breached-passwords-unavailable', reason: 'TypeError' }),
+  ])
+  // The very same server, once its certificate is taken as it is: it was that, and nothing else.
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  await callEverybodyAt(`https://${peer}`)
+  expect(asked).toBe(3)
+})
+
+test('[ASVS 12.3.2] a migration connects only to a server that proves its name, whatever the address says', async () => {
+  const configured = async (url: string) => {
+    vi.stubEnv('DATABASE_URL_UNPOOLED', url)
+    vi.resetModules()
+    const { default: config } = await import('../drizzle.config.ts')
+    return 'dbCredentials' in config && 'url' in config.dbCredentials ? config.dbCredentials.url : ''
+  }
+  for (const query of [
+    '',
+    '?sslmode=disable',
+    '?sslmode=no-verify',
+    '?sslmode=require&uselibpqcompat=true',
+    '?ssl=0',
+  ]) {
+    const url = await configured(`postgresql://app:p%40w@db.example.com/app${query}`)
+    const client = new Client({ connectionString: url })
+    expect(Reflect.get(client, 'ssl'), query).toEqual({})
+    expect(client.password).toBe('p@w')
+  }
+  const local = 'postgres://latchkey:latchkey@127.0.0.1:54329/latchkey'
+  expect(await configured(local)).toBe(local)
+})
+
+/** A certificate for 127.0.0.1 (X.509 v1, ECDSA) that is signed by itself alone. */
+function selfSigned(): { key: string; cert: string } {
+  const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
+    const content = Buffer.concat(parts)
+    const { length } = content
+    const size = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255]
+    return Buffer.concat([Buffer.from([tag, ...size]), content])
+  }
+  const sequence = (...parts: Uint8Array[]) => der(0x30, ...parts)
+  const { privateKey, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  const algorithm = sequence(Buffer.from('06082a8648ce3d040302', 'hex'))
+  const commonName = sequence(Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from('127.0.0.1')))
+  const name = sequence(der(0x31, commonName))
+  const validity = sequence(der(0x17, Buffer.from('250101000000Z')), der(0x17, Buffer.from('491231235959Z')))
+  const body = sequence(der(0x02, Buffer.from([1])), algorithm, name, validity, name, publicKey)
+  const signature = sign('sha256', body, createPrivateKey(privateKey))
+  const certificate = sequence(body, algorithm, der(0x03, Buffer.from([0]), signature))
+  const lines = certificate.toString('base64').replaceAll(/.{64}/g, '$&\n')
+  return { key: privateKey, cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n` }
+}

@@ -1,0 +1,78 @@
+/** Whether a secret is the right one is decided by `timingSafeEqual` and by nothing that comes before it. */
+import type * as Crypto from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { v7 as newId } from 'uuid'
+import { beforeEach, expect, test, vi } from 'vitest'
+import maintenance from '../api/auth/maintenance.ts'
+import { newKnownBrowser, openKnownBrowser, sealKnownBrowser } from './known-browser.ts'
+import { isMailCode, mailCode } from './mail-code.ts'
+import { expiryIn, openMailToken, sealMailToken } from './mail-token.ts'
+import { openRefreshToken, sealRefreshToken } from './refresh-token.ts'
+import { openRegistration, sealRegistration } from './registration-cookie.ts'
+
+const decision = vi.hoisted(() => ({ verdict: undefined as boolean | undefined, lengths: [] as number[][] }))
+
+vi.mock('node:crypto', async (original) => {
+  const crypto = await original<typeof Crypto>()
+  const timingSafeEqual: typeof Crypto.timingSafeEqual = (one, other) => {
+    decision.lengths.push([one.byteLength, other.byteLength])
+    return decision.verdict ?? crypto.timingSafeEqual(one, other)
+  }
+  return { ...crypto, timingSafeEqual }
+})
+
+beforeEach(() => {
+  decision.verdict = undefined
+  decision.lengths = []
+})
+
+/** The same with its last byte another one. */
+function forged(sealed: string): string {
+  const bytes = Buffer.from(sealed, 'base64url')
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1)
+  return bytes.toString('base64url')
+}
+
+const mailToken = { id: newId(), expiresAt: expiryIn(60) }
+const ask = async (authorization: string) =>
+  (await maintenance.fetch(new Request('https://app.latchkey.test/', { headers: { authorization } }))).status
+
+const kinds: [kind: string, right: string, isAccepted: (text: string) => boolean | Promise<boolean>][] = [
+  [
+    'the refresh token',
+    sealRefreshToken({ family: randomBytes(32), generation: 1 }),
+    (text) => openRefreshToken(text) !== undefined,
+  ],
+  [
+    'the mail token',
+    sealMailToken('reset-mail', mailToken),
+    (text) => openMailToken(['reset-mail'], text).kind === 'open',
+  ],
+  ['the registration cookie', sealRegistration(newId()), (text) => openRegistration(text) !== undefined],
+  [
+    'the known browser',
+    sealKnownBrowser(newKnownBrowser(), 'a@example.org'),
+    (text) => openKnownBrowser(text, 'a@example.org') !== undefined,
+  ],
+  ['the six digits', mailCode('reset-mail', mailToken), (text) => isMailCode('reset-mail', mailToken, text)],
+  // Let in, it finds no database here: 503.
+  [
+    'the secret of the cron',
+    process.env['CRON_SECRET'] ?? '',
+    async (text) => (await ask(`Bearer ${text}`)) === 503,
+  ],
+]
+
+const digitsOtherThan = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0')
+
+test.each(kinds)('[ASVS 11.2.4] %s is compared in constant time', async (kind, right, isAccepted) => {
+  const wrong = kind === 'the six digits' ? digitsOtherThan(right) : forged(right)
+  expect([await isAccepted(right), await isAccepted(wrong)]).toEqual([true, false])
+  expect(decision.lengths.length).toBeGreaterThanOrEqual(2)
+  for (const [one, other] of decision.lengths) expect(one).toBe(other)
+
+  decision.verdict = false
+  expect(await isAccepted(right)).toBe(false)
+  decision.verdict = true
+  expect(await isAccepted(wrong)).toBe(true)
+})

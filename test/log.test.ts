@@ -1,0 +1,349 @@
+/** What the log and the trail have of a whole life of an account, of what goes wrong in it, and what neither ever has. */
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { endpoint } from '../lib/endpoint.ts'
+import { newBrowser, sendRaw, type Answer, type Browser } from './browser.ts'
+import { ageSessions, query } from './database.ts'
+import {
+  mailsTo,
+  newAddress,
+  newestMailTo,
+  OTHER_PASSWORD,
+  PASSWORD,
+  signedInPerson,
+  tokenIn,
+  verifiedPerson,
+} from './people.ts'
+import { APP_ORIGIN } from './setup-environment.ts'
+import { gateway, inbox } from './setup-stack.ts'
+
+interface Line {
+  at: string
+  level: string
+  event: string
+  requestId?: string
+  method?: string
+  path?: string
+  status?: number
+  code?: string
+  reason?: string
+  stack?: string
+}
+
+let written: string[] = []
+
+beforeEach(() => {
+  written = []
+  for (const level of ['info', 'warn', 'error', 'log', 'debug'] as const) {
+    vi.spyOn(console, level).mockImplementation((...parts: unknown[]) => void written.push(parts.join(' ')))
+  }
+})
+afterEach(() => {
+  gateway.fault = undefined
+  inbox.fault = undefined
+})
+afterAll(() => vi.restoreAllMocks())
+
+const lines = (): Line[] => written.map((line) => JSON.parse(line))
+const requestLine = (answer: Answer) =>
+  lines().find(
+    ({ event, requestId }) => event === 'request' && requestId === answer.headers.get('x-request-id'),
+  )
+
+async function eventsOf(answer: Answer) {
+  return query('SELECT * FROM events WHERE request_id = $1 ORDER BY id', answer.headers.get('x-request-id'))
+}
+
+/** Every kind of secret and of personal data that a life of an account brings along. */
+async function liveALife(secrets: Set<string>): Promise<void> {
+  const [email, newEmail] = [newAddress(), newAddress()]
+  const wrong = 'a wrong password, by mistake'
+  const agent = 'An unusual user agent 7.3'
+  for (const secret of [email, newEmail, PASSWORD, OTHER_PASSWORD, wrong, agent]) secrets.add(secret)
+  const browser = newBrowser()
+  secrets.add(browser.ip)
+  const sendBy = async (by: Browser, ...[target, method, body]: Parameters<Browser['send']>) => {
+    const answer = await by.send(target, method, body, { 'user-agent': agent })
+    for (const value of by.cookies.values()) if (value.length > 9) secrets.add(value)
+    if (answer.body?.accessToken) secrets.add(answer.body.accessToken)
+    return answer
+  }
+  const send = (...request: Parameters<Browser['send']>) => sendBy(browser, ...request)
+  const newestToken = async (address: string) => {
+    const mail = await newestMailTo(address)
+    const code = /(?<![\w-])(\d{3}) (\d{3})(?![\w-])/.exec(mail.text ?? '')
+    if (code !== null) secrets.add(`${code[1]}${code[2]}`)
+    const token = tokenIn(mail)
+    secrets.add(token)
+    return token
+  }
+
+  await send('register', 'POST', { email, password: PASSWORD })
+  await send('verify', 'POST', { email })
+  await send('login', 'POST', { email, password: PASSWORD })
+  await send('verify', 'PUT', { token: `${(await newestToken(email)).slice(0, -2)}AA` })
+  await send('verify', 'PUT', { email, code: '000000' })
+  await send('verify', 'PUT', { token: await newestToken(email) })
+  await send('register', 'POST', { email, password: PASSWORD })
+  await send('login', 'POST', { email, password: wrong })
+  await send('login', 'POST', { email, password: PASSWORD })
+  await ageSessions(email, 60)
+  const { accessToken } = (await send('refresh', 'POST', {})).body
+  await sendRaw('account', { headers: { authorization: `Bearer ${accessToken}` } })
+  await sendRaw('account', { headers: { authorization: `Bearer ${accessToken}x` } })
+  await sendRaw(`sessions?access_token=${accessToken}`, {})
+  await send('sessions', 'GET')
+  await send('sessions?others=true', 'DELETE')
+  await send('account', 'PATCH', { currentPassword: wrong, newPassword: OTHER_PASSWORD })
+  await send('account', 'PATCH', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD })
+  await send('account', 'PATCH', { currentPassword: OTHER_PASSWORD, email: newEmail })
+  await send('verify', 'PUT', { token: await newestToken(newEmail) })
+  await send('logout', 'POST', {})
+  await send('reset', 'POST', { email: newEmail })
+  await send('reset', 'PUT', { email: newEmail, code: '000000', password: PASSWORD })
+  await send('reset', 'PUT', { token: await newestToken(newEmail), password: PASSWORD })
+  await send('login', 'POST', { email: newEmail, password: PASSWORD })
+  const thief = newBrowser()
+  thief.cookies.set('__Host-session', browser.cookies.get('__Host-session') ?? '')
+  for (let turn = 0; turn < 2; turn += 1) {
+    await ageSessions(newEmail, 60)
+    await send('refresh', 'POST', {})
+  }
+  await sendBy(thief, 'refresh', 'POST', {})
+  await send('login', 'POST', { email: newEmail, password: PASSWORD })
+  await send('account', 'DELETE', { currentPassword: PASSWORD })
+  await sendRaw('maintenance', { headers: { authorization: `Bearer ${process.env['CRON_SECRET']}` } })
+  await sendRaw('maintenance', { headers: { authorization: 'Bearer a guessed cron secret' } })
+  secrets.add(process.env['CRON_SECRET'] ?? '')
+  secrets.add('a guessed cron secret')
+}
+
+function expectNone(text: string, secrets: Set<string>): void {
+  for (const secret of secrets) {
+    // A piece of a token would be as bad as the whole of it.
+    for (const piece of [secret, secret.slice(0, 24), secret.slice(-24)])
+      expect(text.includes(piece), `${piece} is in it`).toBe(false)
+  }
+}
+
+describe('[ASVS 16.2.5] no address, password, token, cookie or code', () => {
+  test('is in the log of a whole life of an account, and no token in its trail', async () => {
+    const secrets = new Set<string>()
+    await liveALife(secrets)
+    expect(secrets.size).toBeGreaterThan(20)
+    expect(lines().length).toBeGreaterThan(30)
+    expectNone(written.join('\n'), secrets)
+
+    const trail = await query('SELECT * FROM events')
+    expect(trail.length).toBeGreaterThan(15)
+    const asked = [...secrets].filter((secret) => !/^(?:10\.|An unusual)/.test(secret))
+    expectNone(JSON.stringify(trail), new Set(asked))
+  })
+
+  test('is in the log when the database or the mail provider fails or nothing is as expected', async () => {
+    const person = await signedInPerson()
+    const secrets = new Set([person.email, PASSWORD, person.browser.cookies.get('__Host-session') ?? ''])
+    const credentials = { email: person.email, password: PASSWORD }
+    for (const fault of [
+      { kind: 'refuse' },
+      { kind: 'garbage' },
+      { kind: 'lose-answer' },
+      { kind: 'status', code: 500 },
+    ] as const) {
+      gateway.fault = () => fault
+      await person.browser.send('login', 'POST', credentials)
+      await person.browser.send('refresh', 'POST', {})
+      await person.browser.send('reset', 'POST', { email: person.email })
+    }
+    gateway.fault = undefined
+    for (const code of [422, 500]) {
+      inbox.fault = () => ({ kind: 'status', code })
+      await newBrowser().send('reset', 'POST', { email: person.email })
+    }
+    await query('ALTER TABLE registrations RENAME TO elsewhere')
+    await person.browser.send('login', 'POST', credentials)
+    await person.browser.send('verify', 'POST', { email: person.email })
+    await query('ALTER TABLE elsewhere RENAME TO registrations')
+    const events = new Set(lines().map(({ event }) => event))
+    expect([...events]).toEqual(
+      expect.arrayContaining(['unavailable', 'internal-error', 'mail-not-sent', 'request']),
+    )
+    expectNone(written.join('\n'), secrets)
+  })
+})
+
+describe('every sign-in and every refusal can be found', () => {
+  const asserted = async (answer: Answer, status: number, code?: string) => {
+    expect(requestLine(answer)).toMatchObject({
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      status,
+      ...(code === undefined ? {} : { code }),
+    })
+    return (await eventsOf(answer)).map(({ kind }) => kind)
+  }
+
+  test('[ASVS 16.3.1] [ASVS 16.2.1] sign-ins, good and bad, verification, reset and refresh', async () => {
+    const email = newAddress()
+    const browser = newBrowser()
+    const credentials = { email, password: PASSWORD }
+    const send = (...request: Parameters<Browser['send']>) => browser.send(...request)
+    const registered = await send('register', 'POST', credentials)
+    expect(await asserted(registered, 202)).toEqual(['registration-requested'])
+    const early = await send('login', 'POST', credentials)
+    expect(await asserted(early, 403, 'email-unverified')).toEqual(['login-failed'])
+    const token = tokenIn(await newestMailTo(email))
+    expect(await asserted(await send('verify', 'PUT', { token }), 200)).toEqual(['account-created'])
+    expect(await asserted(await send('verify', 'PUT', { token }), 410, 'token-spent')).toEqual([])
+    const bad = await send('login', 'POST', { email, password: OTHER_PASSWORD })
+    expect(await asserted(bad, 401, 'invalid-credentials')).toEqual(['login-failed'])
+    const unknown = await send('login', 'POST', { email: newAddress(), password: PASSWORD })
+    expect(await asserted(unknown, 401, 'invalid-credentials')).toEqual(['login-failed'])
+
+    const login = await send('login', 'POST', credentials)
+    expect(await asserted(login, 200)).toEqual(['session-opened'])
+    const [opened] = await eventsOf(login)
+    expect(opened).toMatchObject({
+      user_id: login.body.user.id,
+      session_id: login.body.session.id,
+      ip: browser.ip,
+      at: expect.any(Date),
+    })
+    expect(await asserted(await send('refresh', 'POST', {}), 200)).toEqual([])
+    expect(await asserted(await send('logout', 'POST', {}), 204)).toEqual(['session-ended'])
+    expect(await asserted(await send('refresh', 'POST', {}), 401, 'session-ended')).toEqual([])
+
+    const asked = await send('reset', 'POST', { email })
+    expect(await asserted(asked, 202)).toEqual(['reset-requested'])
+    const spend = { token: tokenIn(await newestMailTo(email)), password: OTHER_PASSWORD }
+    expect(await asserted(await send('reset', 'PUT', spend), 200)).toEqual(['password-reset'])
+    const forged = await send('reset', 'PUT', { ...spend, token: 'x' })
+    expect(await asserted(forged, 400, 'token-invalid')).toEqual([])
+    expect((await mailsTo(email)).length).toBe(3)
+  })
+
+  test('[ASVS 16.3.2] whoever may not do what they ask for', async () => {
+    const [person, stranger] = [await signedInPerson(), await signedInPerson()]
+    const { body } = await stranger.browser.send('sessions', 'GET')
+    await asserted(await newBrowser().send('account', 'GET'), 401, 'unauthorized')
+    const foreign = await person.browser.send(`sessions?id=${body.current}`, 'DELETE')
+    await asserted(foreign, 404, 'not-found')
+    await ageSessions(person.email, 301)
+    const stale = await person.browser.send('sessions?others=true', 'DELETE')
+    await asserted(stale, 403, 'reauthentication-required')
+    expect(requestLine(stale)?.level).toBe('warn')
+    await asserted(await sendRaw('maintenance', {}), 401, 'unauthorized')
+  })
+
+  test('[ASVS 16.3.3] attempts to get around a control: another site, too many requests, bad input, an outdated token', async () => {
+    const { browser, email } = await signedInPerson()
+    const foreign = await browser.send('logout', 'POST', {}, { origin: 'https://evil.example' })
+    await asserted(foreign, 403, 'origin-refused')
+    expect(requestLine(foreign)?.level).toBe('warn')
+
+    let limited: Answer | undefined
+    const address = newAddress()
+    for (let attempt = 0; attempt < 6; attempt += 1)
+      limited = await newBrowser().send('login', 'POST', { email: address, password: PASSWORD })
+    await asserted(limited!, 429, 'quota-exceeded')
+    expect(requestLine(limited!)?.level).toBe('warn')
+
+    const invalid = await browser.send('register', 'POST', { email, password: PASSWORD, role: 'admin' })
+    await asserted(invalid, 422, 'validation-failed')
+
+    const thief = newBrowser()
+    thief.cookies.set('__Host-session', browser.cookies.get('__Host-session') ?? '')
+    for (let turn = 0; turn < 2; turn += 1) {
+      await ageSessions(email, 60)
+      await browser.send('refresh', 'POST', {})
+    }
+    const stolen = await thief.send('refresh', 'POST', {})
+    expect(await asserted(stolen, 401, 'session-ended')).toEqual(['session-stolen'])
+    const alert = { level: 'error', event: 'session-stolen', requestId: stolen.headers.get('x-request-id') }
+    expect(lines()).toContainEqual(expect.objectContaining(alert))
+  })
+
+  test('[ASVS 16.3.3] a password that is locked', async () => {
+    const { email } = await verifiedPerson()
+    const wrong = { email, password: OTHER_PASSWORD }
+    await newBrowser().send('login', 'POST', wrong)
+    await query(
+      "UPDATE password_attempts SET failures = 99, next_attempt_at = now() - interval '1 second' WHERE user_id = (SELECT id FROM users WHERE email = $1)",
+      email,
+    )
+    const answer = await newBrowser().send('login', 'POST', wrong)
+    expect((await asserted(answer, 401, 'invalid-credentials')).toSorted()).toEqual([
+      'login-failed',
+      'password-locked',
+    ])
+  })
+
+  test('[ASVS 16.4.1] a request stays one line, whatever its headers, its path and its body have in them', async () => {
+    const forged = 'x\\n{"event":"forged"}\u2028%0d%0a'
+    const url = `${APP_ORIGIN}/api/auth/login%0d%0a{"event":"forged"}?email=a@b.example`
+    await endpoint({ GET: () => new Response(null) }).fetch(new Request(url))
+    const headers = {
+      'user-agent': encodeURI(forged),
+      'x-vercel-id': '{"event":"forged"}',
+      'x-real-ip': '1\t2',
+    }
+    await newBrowser().send(
+      'login',
+      'POST',
+      { email: `a\r\nBcc: ${newAddress()}`, password: forged },
+      headers,
+    )
+    expect(written).toHaveLength(2)
+    for (const line of written) {
+      expect(line).not.toMatch(/[\p{Cc}\u2028\u2029]/u)
+      expect(JSON.parse(line).event).toBe('request')
+      expect(line).not.toContain('b.example')
+    }
+  })
+})
+
+describe('[ASVS 16.5.1] [ASVS 16.5.4] whatever throws', () => {
+  const DETAIL = 'the detail of a fault in lib/x.ts'
+  test.each<[string, () => Response | Promise<Response>]>([
+    [
+      'an error',
+      () => {
+        throw new TypeError(DETAIL)
+      },
+    ],
+    ['a rejected promise', () => Promise.reject(new RangeError(DETAIL))],
+    [
+      'an error with a cause',
+      () => {
+        throw new Error(DETAIL, { cause: new Error('its cause') })
+      },
+    ],
+    [
+      'something that is no error',
+      () => {
+        throw DETAIL as unknown
+      },
+    ],
+  ])('%s: the client gets a general answer and the request id, the log the rest', async (_, handler) => {
+    const response = await endpoint({ GET: handler }).fetch(new Request(`${APP_ORIGIN}/api/auth/x`))
+    expect(response.status).toBe(500)
+    const body = await response.text()
+    expect(JSON.parse(body)).toMatchObject({ status: 500, code: 'internal-error' })
+    expect(body + JSON.stringify([...response.headers])).not.toMatch(/lib\/|detail of|Error|cause/)
+    const requestId = response.headers.get('x-request-id')
+    const entry = lines().find(({ event }) => event === 'internal-error')
+    expect(entry).toMatchObject({ level: 'error', requestId })
+    expect(lines().at(-1)).toMatchObject({ event: 'request', level: 'error', status: 500, requestId })
+  })
+
+  test('a statement that the database refuses: neither it nor its parameters are anywhere', async () => {
+    const email = newAddress()
+    await query('ALTER TABLE password_attempts RENAME TO elsewhere')
+    const answer = await newBrowser().send('login', 'POST', { email, password: PASSWORD })
+    await query('ALTER TABLE elsewhere RENAME TO password_attempts')
+    expect([answer.status, answer.body.code]).toEqual([500, 'internal-error'])
+    expect(JSON.stringify(answer.body)).not.toMatch(/SQL|password_attempts|relation/)
+    const entry = lines().find(({ event }) => event === 'internal-error')
+    expect(entry?.reason).toMatch(/^Error: statement failed: SQLSTATE 42P01/)
+    expect(written.join('\n')).not.toMatch(/INSERT|SELECT/)
+    expect(written.join('\n')).not.toContain(email)
+  })
+})

@@ -1,0 +1,170 @@
+/** What an exchange of JWT_SECRET does to what was handed out before it, as docs/cryptography.md says. */
+import { randomBytes, randomInt } from 'node:crypto'
+import { parseSetCookie } from 'cookie'
+import { decodeProtectedHeader } from 'jose'
+import { afterAll, expect, test, vi } from 'vitest'
+import type { EndpointName } from './browser.ts'
+import { newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './people.ts'
+import { APP_ORIGIN } from './setup-environment.ts'
+
+afterAll(() => {
+  vi.unstubAllEnvs()
+  vi.resetModules()
+})
+
+const newSecret = () => randomBytes(32).toString('base64')
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+type Cookies = Map<string, string>
+type Deployment = Awaited<ReturnType<typeof deployment>>
+
+/** The functions as a deployment with these secrets runs them: the modules are its own, the database is everyone's. */
+async function deployment(secrets: string) {
+  vi.stubEnv('JWT_SECRET', secrets)
+  vi.resetModules()
+  const functions = {
+    register: await import('../api/auth/register.ts'),
+    verify: await import('../api/auth/verify.ts'),
+    login: await import('../api/auth/login.ts'),
+    refresh: await import('../api/auth/refresh.ts'),
+    reset: await import('../api/auth/reset.ts'),
+    account: await import('../api/auth/account.ts'),
+    keys: await import('../api/auth/keys.ts'),
+  } satisfies Partial<Record<EndpointName, unknown>>
+
+  return async (
+    cookies: Cookies,
+    name: keyof typeof functions,
+    method: string,
+    sent?: object,
+    headers: Record<string, string> = {},
+  ) => {
+    const request = new Request(`${APP_ORIGIN}/api/auth/${name}`, {
+      method,
+      headers: {
+        'content-type': 'application/json',
+        cookie: [...cookies].map((pair) => pair.join('=')).join('; '),
+        'x-real-ip': `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`,
+        ...headers,
+      },
+      ...(sent && { body: JSON.stringify(sent) }),
+    })
+    const response = await functions[name].default.fetch(request)
+    for (const text of response.headers.getSetCookie()) {
+      const { name: cookie, value, maxAge } = parseSetCookie(text)
+      if (maxAge === 0) cookies.delete(cookie)
+      else cookies.set(cookie, value ?? '')
+    }
+    // oxlint-disable-next-line typescript/no-explicit-any -- read as a client reads it
+    const body: any = await response.json()
+    return { status: response.status, body }
+  }
+}
+
+async function registered(send: Deployment) {
+  const [email, cookies]: [string, Cookies] = [newAddress(), new Map()]
+  expect((await send(cookies, 'register', 'POST', { email, password: PASSWORD })).status).toBe(202)
+  return { email, cookies, token: tokenIn(await newestMailTo(email)) }
+}
+
+async function signedIn(send: Deployment) {
+  const { email, cookies, token } = await registered(send)
+  expect((await send(cookies, 'verify', 'PUT', { token })).status).toBe(200)
+  const { status, body } = await send(cookies, 'login', 'POST', { email, password: PASSWORD })
+  expect(status).toBe(200)
+  return { email, cookies, accessToken: body.accessToken as string }
+}
+
+async function mailedReset(send: Deployment) {
+  const { email } = await signedIn(send)
+  expect((await send(new Map(), 'reset', 'POST', { email })).status).toBe(202)
+  const mail = await newestMailTo(email)
+  return { email, token: tokenIn(mail), code: /(?<!\d)\d{3} \d{3}(?!\d)/.exec(mail.text ?? '')?.[0] }
+}
+
+/** One of everything that is made under the secret. */
+async function handOut(send: Deployment) {
+  return {
+    session: await signedIn(send),
+    known: await signedIn(send),
+    registration: await registered(send),
+    resetLink: await mailedReset(send),
+    resetCode: await mailedReset(send),
+  }
+}
+
+type HandedOut = Awaited<ReturnType<typeof handOut>>
+
+/** What each of them is answered. */
+async function present(send: Deployment, { session, known, registration, resetLink, resetCode }: HandedOut) {
+  const nobody: Cookies = new Map()
+  // Strangers have used up the attempts at that account: a browser that is known is let in all the same.
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    await send(new Map(), 'login', 'POST', { email: known.email, password: 'not the right password' })
+  }
+  const { email, code } = resetCode
+  const credentials = { email: known.email, password: PASSWORD }
+  const { token } = registration
+  return {
+    accessToken: (await send(nobody, 'account', 'GET', undefined, bearer(session.accessToken))).status,
+    sessionCookie: (await send(session.cookies, 'refresh', 'POST', {})).status,
+    knownBrowser: (await send(known.cookies, 'login', 'POST', credentials)).status,
+    registrationLinkAndCookie: (await send(registration.cookies, 'verify', 'PUT', { token })).status,
+    resetLink: (await send(nobody, 'reset', 'PUT', { token: resetLink.token, password: OTHER_PASSWORD }))
+      .status,
+    resetCode: (await send(nobody, 'reset', 'PUT', { email, code, password: OTHER_PASSWORD })).status,
+  }
+}
+
+test('[ASVS 11.2.2] [ASVS 11.1.1] what the old secret made is good while that is listed second, and a session is sealed anew for the time after', async () => {
+  const [old, fresh] = [newSecret(), newSecret()]
+  const before = await deployment(old)
+  const things = await handOut(before)
+
+  const published = await deployment(`${old},${fresh}`)
+  const { keys } = (await published(new Map(), 'keys', 'GET')).body
+  expect(keys).toHaveLength(2)
+  const stillOld = decodeProtectedHeader((await signedIn(published)).accessToken)
+  expect(stillOld.kid).toBe(decodeProtectedHeader(things.session.accessToken).kid)
+
+  const rotated = await deployment(`${fresh},${old}`)
+  expect(await present(rotated, things)).toEqual({
+    accessToken: 200,
+    sessionCookie: 200,
+    knownBrowser: 200,
+    registrationLinkAndCookie: 200,
+    resetLink: 200,
+    resetCode: 200,
+  })
+  const { body } = await rotated(things.session.cookies, 'refresh', 'POST', {})
+  const { kid } = decodeProtectedHeader(body.accessToken)
+  expect(keys.map((key: { kid: string }) => key.kid)).toEqual([stillOld.kid, kid])
+
+  const finished = await deployment(fresh)
+  expect((await finished(things.session.cookies, 'refresh', 'POST', {})).status).toBe(200)
+  expect((await finished(new Map(), 'account', 'GET', undefined, bearer(body.accessToken))).status).toBe(200)
+})
+
+test("[ASVS 7.4.5] [ASVS 11.2.2] [ASVS 11.1.1] once it is gone nothing that it made is good: everyone's sessions have ended", async () => {
+  const [old, fresh] = [newSecret(), newSecret()]
+  const things = await handOut(await deployment(old))
+  const finished = await deployment(fresh)
+  const late = await registered(await deployment(old))
+
+  expect(await present(finished, things)).toEqual({
+    accessToken: 401,
+    sessionCookie: 401,
+    knownBrowser: 429,
+    registrationLinkAndCookie: 400,
+    resetLink: 400,
+    resetCode: 400,
+  })
+
+  // A link mailed since then is good, but the cookie of the registration no longer proves who asked for it.
+  expect((await finished(late.cookies, 'verify', 'POST', { email: late.email })).status).toBe(202)
+  const token = tokenIn(await newestMailTo(late.email))
+  const answer = await finished(late.cookies, 'verify', 'PUT', { token })
+  expect(answer.body.code).toBe('password-required')
+  const { email } = things.session
+  expect((await finished(new Map(), 'login', 'POST', { email, password: PASSWORD })).status).toBe(200)
+})
