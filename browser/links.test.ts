@@ -72,7 +72,7 @@ async function scan(link: string): Promise<void> {
   }
 }
 
-test('a scanner that opens every link and runs its scripts burns nothing: each still works for the person', async () => {
+test('[ASVS 3.5.3] a scanner that opens every link and runs its scripts burns nothing: each still works for the person', async () => {
   const visitor = await visit()
   const { page } = visitor
   const account = await openAccount(visitor, inboxUrl)

@@ -80,7 +80,7 @@ test('the cookie of a registration is kept from scripts, and gone once the addre
   expect(await storedCookies(visitor)).toEqual([])
 })
 
-test('a page of another site gets no answer with the cookie, and none of its requests signs anybody out', async () => {
+test('[ASVS 3.5.1] [ASVS 3.5.2] [ASVS 3.5.8] a page of another site gets no answer with the cookie, and none of its requests signs anybody out', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const email = await openAccount(visitor, inboxUrl)

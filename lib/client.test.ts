@@ -18,7 +18,7 @@ describe('the network a source is counted by', () => {
 describe('the client of a request', () => {
   const from = (headers: Record<string, string>) => clientOf(new Request('http://localhost/', { headers }))
 
-  test('[ASVS 4.1.3] its address comes from the header that the platform overwrites, and from no other', () => {
+  test('[ASVS 4.1.3] [ASVS 15.3.4] [RFC 9700 4.13] its address comes from the header that the platform overwrites, and from no other', () => {
     const client = from({
       'x-real-ip': '203.0.113.9',
       'x-forwarded-for': '198.51.100.1',

@@ -15,7 +15,7 @@ async function cookiesOn(origin: string) {
 const TOKEN = 'A'.repeat(91)
 
 describe('the cookie policy', () => {
-  test('[ASVS 3.3.1] [ASVS 3.3.2] [ASVS 3.3.4] [63B-4 5.1 secrets] on https the session cookie is __Host-, HttpOnly, Secure, Lax, on the whole host', async () => {
+  test('[ASVS 3.3.1] [ASVS 3.3.2] [ASVS 3.3.3] [ASVS 3.3.4] [6265bis 4.1.3.2] [63B-4 5.1 secrets] on https the session cookie is __Host-, HttpOnly, Secure, Lax, on the whole host', async () => {
     const { sessionCookies } = await cookiesOn('https://app.example.com')
     expect(sessionCookies(TOKEN, 604_800.9)).toEqual([
       `__Host-session=${TOKEN}; Max-Age=604800; Path=/; HttpOnly; Secure; SameSite=Lax`,
@@ -53,7 +53,7 @@ describe('the cookie policy', () => {
     },
   )
 
-  test('[ASVS 3.3.5] no cookie is longer than a browser keeps', async () => {
+  test('[ASVS 3.3.5] [6265bis 5.5] no cookie is longer than a browser keeps', async () => {
     const { sessionCookies, registrationCookie } = await cookiesOn('https://app.example.com')
     for (const cookie of [...sessionCookies(TOKEN, 2_592_000), registrationCookie(TOKEN, 604_800)]) {
       expect(cookie.length).toBeLessThan(4096)

@@ -38,7 +38,7 @@ describe('an email address', () => {
     expect(accepted(value)).toBe(false)
   })
 
-  test('[CS Email Validation] spellings of one address have one comparison form', () => {
+  test('[CS Email Validation form] [CS Input Validation email] spellings of one address have one comparison form', () => {
     expect(emailKey('First.Last@EXAMPLE.com')).toBe('first.last@example.com')
     expect(emailKey('x@MÜLLER.example')).toBe('x@xn--mller-kva.example')
     expect(emailKey('x@xn--mller-kva.example')).toBe(emailKey('x@müller.example'))

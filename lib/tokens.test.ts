@@ -124,7 +124,7 @@ describe('the mail token', () => {
     )
   })
 
-  test('[ASVS 2.1.2] a token of one purpose opens nothing of another', () => {
+  test('[ASVS 2.1.2] [ASVS 2.2.3] a token of one purpose opens nothing of another', () => {
     const token = { id: newId(), expiresAt: soon() }
     expect(openMailToken(['registration-mail'], sealMailToken('reset-mail', token)).kind).toBe('invalid')
     expect(openMailToken(['reset-mail'], sealMailToken('registration-mail', token)).kind).toBe('invalid')

@@ -123,7 +123,7 @@ describe('changing the password', () => {
     expect((await change(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(401)
   })
 
-  test('[ASVS 2.1.2] [ASVS 6.2.4] [ASVS 6.2.11] the new password must be another one and pass the policy', async () => {
+  test('[ASVS 2.1.2] [ASVS 2.2.3] [ASVS 6.2.4] [ASVS 6.2.11] the new password must be another one and pass the policy', async () => {
     const person = await signedInPerson()
     for (const password of [PASSWORD, 'short', '1qaz2wsx3edc4rfv', `Own.${person.email}`]) {
       const answer = await change(person.browser, PASSWORD, password)

@@ -9,7 +9,8 @@ import { gateway } from './setup-stack.ts'
 
 const STANDARD_HEADERS = {
   'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+  'content-security-policy':
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; sandbox",
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
@@ -82,7 +83,7 @@ describe('every answer', () => {
     expect(answer.headers.get('content-security-policy')).toBe(STANDARD_HEADERS['content-security-policy'])
   })
 
-  test('[ASVS 4.1.4] a method that is not served answers 405 and names those that are', async () => {
+  test('[ASVS 4.1.4] [RFC 9110 15.5.6] a method that is not served answers 405 and names those that are', async () => {
     const served = {
       register: 'POST',
       verify: 'POST, PUT',
@@ -130,7 +131,7 @@ describe('the origin check', () => {
       { 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' },
     ],
   ])(
-    '[ASVS 3.5.1] [ASVS 3.5.8] refuses %s on every unsafe method, before anything is done',
+    '[ASVS 3.5.1] [ASVS 3.5.8] [CS CSRF] [6265bis 8.8.1] [63B-4 5.1 CSRF] refuses %s on every unsafe method, before anything is done',
     async (_, headers) => {
       const person = await signedInPerson()
       const before = await stored()
@@ -153,7 +154,7 @@ describe('the origin check', () => {
     },
   )
 
-  test('[ASVS 3.1.1] a request with neither header is no browser and is served, if it is JSON', async () => {
+  test('[ASVS 3.1.1] [CS CSRF] a request with neither header is no browser and is served, if it is JSON', async () => {
     const person = await signedInPerson()
     const cookie = `__Host-session=${person.browser.cookies.get('__Host-session')}`
     const asJson = await sendRaw('refresh', {
@@ -169,15 +170,54 @@ describe('the origin check', () => {
     'application/x-www-form-urlencoded',
     'multipart/form-data; boundary=x',
     undefined,
-  ])('[ASVS 3.5.2] what a form can send (%s) is refused on every unsafe method', async (contentType) => {
-    for (const [name, method, body] of UNSAFE) {
-      const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType })
-      const answer = await sendRaw(name, {
-        method,
-        body: new TextEncoder().encode(JSON.stringify(body)),
-        headers,
-      })
-      expectProblem(answer, 415, 'unsupported-media-type')
+  ])(
+    '[ASVS 3.5.2] [CS REST Security] what a form can send (%s) is refused on every unsafe method',
+    async (contentType) => {
+      for (const [name, method, body] of UNSAFE) {
+        const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType })
+        const answer = await sendRaw(name, {
+          method,
+          body: new TextEncoder().encode(JSON.stringify(body)),
+          headers,
+        })
+        expectProblem(answer, 415, 'unsupported-media-type')
+      }
+    },
+  )
+
+  test.each([{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }])(
+    '[ASVS 3.5.1] [ASVS 3.5.2] ending a session, which needs no body, is refused from elsewhere: %o',
+    async (headers) => {
+      const person = await signedInPerson()
+      const { id } = (await person.browser.send('refresh', 'POST', {})).body.session
+      for (const target of [`sessions?id=${id}`, 'sessions?others=true'] as const) {
+        const answer = await sendRaw(target, {
+          method: 'DELETE',
+          headers: { cookie: `__Host-session=${person.browser.cookies.get('__Host-session')}`, ...headers },
+        })
+        expectProblem(answer, 403, 'origin-refused')
+      }
+      expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
+    },
+  )
+
+  test('[CS CSRF] [6265bis 8.8.1] our own pages are served, by the two headers and by either alone', async () => {
+    for (const headers of [
+      { origin: APP_ORIGIN, 'sec-fetch-site': 'same-origin' },
+      { origin: APP_ORIGIN },
+      { 'sec-fetch-site': 'same-origin' },
+    ]) {
+      const { browser, email } = await signedInPerson()
+      const cookie = `__Host-session=${browser.cookies.get('__Host-session')}`
+      const send = (name: EndpointName, body: object) =>
+        sendRaw(name, {
+          method: 'POST',
+          body: JSON.stringify(body),
+          headers: { 'content-type': 'application/json', cookie, ...(headers as Record<string, string>) },
+        })
+      expect((await send('refresh', {})).status).toBe(200)
+      expect((await send('logout', {})).status).toBe(204)
+      expect((await send('login', { email, password: PASSWORD })).status).toBe(200)
     }
   })
 })
@@ -207,7 +247,7 @@ describe('bad input', () => {
     ['a text', '"x"'],
     ['a number', '1'],
     ['bytes that are not UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d])],
-  ])('a body that is %s → 400', async (_, body) => {
+  ])('[ASVS 2.2.2] a body that is %s → 400', async (_, body) => {
     for (const answer of await everywhere(body)) expectProblem(answer, 400, 'malformed-json')
   })
 
@@ -226,7 +266,7 @@ describe('bad input', () => {
     expect(gateway.requests).toHaveLength(0)
   })
 
-  test('[ASVS 2.2.1] [ASVS 15.3.6] a key that is not known → 422 with its pointer', async () => {
+  test('[ASVS 2.2.1] [RFC 9457 3.2] [ASVS 15.3.6] a key that is not known → 422 with its pointer', async () => {
     for (const answer of await everywhere('{"admin/role~":true}')) {
       expectProblem(answer, 422, 'validation-failed')
       expect(answer.body.errors).toContainEqual({ pointer: '#/admin~1role~0', detail: expect.any(String) })
@@ -265,7 +305,7 @@ describe('bad input', () => {
     ['a very long text', 'x'.repeat(9000)],
   ]
   test.each(bad)(
-    '[ASVS 2.2.2] [ASVS 15.3.5] %s in place of each text → a 4xx problem that names the field',
+    '[ASVS 2.2.1] [ASVS 2.2.2] [ASVS 15.3.5] %s in place of each text → a 4xx problem that names the field',
     async (_, value) => {
       const cases: [EndpointName, string, string, object][] = [
         ['register', 'POST', '#/email', { email: value, password: PASSWORD }],
@@ -300,7 +340,7 @@ describe('bad input', () => {
     ['a cookie of 10 KB', `__Host-session=${'A'.repeat(10_000)}`],
     ['broken escapes', '__Host-session=%E0%A4%A; __Host-registration=%'],
     ['a token of another purpose', ''],
-  ])('%s in the cookie header changes nothing and breaks nothing', async (name, cookie) => {
+  ])('[ASVS 2.2.1] %s in the cookie header changes nothing and breaks nothing', async (name, cookie) => {
     const person = await signedInPerson()
     await newBrowser().send('reset', 'POST', { email: person.email })
     const foreign = `__Host-session=${tokenIn(await newestMailTo(person.email))}`
@@ -340,7 +380,7 @@ describe('bad input', () => {
     expect(await query('SELECT count(*) FROM users')).toHaveLength(1)
   })
 
-  test('huge headers are cut or ignored', async () => {
+  test('[ASVS 2.2.1] huge headers are cut or ignored', async () => {
     const answer = await newBrowser().send(
       'login',
       'POST',

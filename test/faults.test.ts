@@ -32,7 +32,7 @@ function runMaintenance(): Promise<Answer> {
 
 describe('with the database away', () => {
   test.each([{ kind: 'refuse' }, { kind: 'garbage' }, { kind: 'status', code: 500 }] as const)(
-    '[ASVS 16.5.2] [ASVS 16.5.3] every endpoint answers 503 with Retry-After, and no cookie is touched: $kind',
+    '[ASVS 16.5.2] [ASVS 16.5.3] [RFC 9457 3.1.4] [RFC 9457 5] every endpoint answers 503 with Retry-After, and no cookie is touched: $kind',
     async (fault) => {
       const person = await signedInPerson()
       await newBrowser().send('reset', 'POST', { email: person.email })
@@ -176,7 +176,7 @@ describe('[ASVS 16.5.2] with the mail provider away', () => {
 })
 
 describe('maintenance', () => {
-  test('it is for the cron alone', async () => {
+  test('[ASVS 3.5.3] it is for the cron alone', async () => {
     for (const authorization of ['', 'Bearer', 'Bearer x', `Basic ${process.env['CRON_SECRET']}`]) {
       const answer = await sendRaw('maintenance', { headers: { authorization } })
       expect([answer.status, answer.body.code]).toEqual([401, 'unauthorized'])

@@ -38,7 +38,7 @@ describe('requireSession', () => {
     expect(gateway.requests).toHaveLength(2)
   })
 
-  test('nobody, garbage and a bad bearer beside a good cookie are refused', async () => {
+  test('[RFC 9110 15.5.2] nobody, garbage and a bad bearer beside a good cookie are refused', async () => {
     const person = await signedInPerson()
     const requests = [
       appRequest(undefined),
@@ -78,7 +78,7 @@ describe('requireSession', () => {
     expect((await hello.fetch(appRequest(person.browser))).status).toBe(200)
   })
 
-  test('on an unsafe method it applies the origin check', async () => {
+  test('[ASVS 3.5.1] [CS CSRF] on an unsafe method it applies the origin check', async () => {
     const person = await signedInPerson()
     const post = (headers: Record<string, string>) =>
       hello.fetch(appRequest(person.browser, { method: 'POST', headers }))

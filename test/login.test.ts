@@ -58,7 +58,7 @@ describe('login', () => {
     }
   })
 
-  test('a pending registration is told only after its right password', async () => {
+  test('[ASVS 2.3.1] a pending registration is told only after its right password', async () => {
     const person = await registeredPerson()
     const right = await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })
     expect([right.status, right.body.code]).toEqual([403, 'email-unverified'])
@@ -150,7 +150,7 @@ describe('login', () => {
     ).toBe(200)
   })
 
-  test('[ASVS 7.1.2] an account has at most 50 sessions: the oldest ends when one more opens', async () => {
+  test('[ASVS 2.3.2] [ASVS 7.1.2] an account has at most 50 sessions: the oldest ends when one more opens', async () => {
     const person = await signedInPerson()
     const [user] = await query('SELECT id FROM users WHERE email = $1', person.email)
     await query(

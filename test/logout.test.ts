@@ -43,7 +43,7 @@ describe('logout', () => {
     expect(events).toEqual([0, 1, 2].map(() => ({ detail: { because: 'logout' } })))
   })
 
-  test('[ASVS 3.3.1] it always answers 204 and clears the cookie with the attributes it was set with, also when no one is signed in', async () => {
+  test('[ASVS 3.3.1] [6265bis 4.1.3.2] it always answers 204 and clears the cookie with the attributes it was set with, also when no one is signed in', async () => {
     const nobody = newBrowser()
     const forged = newBrowser()
     forged.cookies.set('__Host-session', 'A'.repeat(91))

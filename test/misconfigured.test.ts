@@ -32,15 +32,24 @@ test.each([
     const { default: endpoint } = await import(`../api/auth/${name}.ts`)
     const response: Response = await endpoint.fetch(new Request(`https://app.latchkey.test/api/auth/${name}`))
     expect(response.status).toBe(503)
-    expect(response.headers.get('content-type')).toBe('application/problem+json')
-    expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
-    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(Object.fromEntries(response.headers)).toEqual({
+      'cache-control': 'no-store',
+      'content-security-policy':
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; sandbox",
+      'content-type': 'application/problem+json',
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'retry-after': expect.stringMatching(/^\d+$/),
+      'x-content-type-options': 'nosniff',
+      'x-request-id': expect.any(String),
+    })
     expect(await response.json()).toMatchObject({
       status: 503,
       code: 'misconfigured',
       type: '/auth/problems#misconfigured',
     })
-    expect(written.map((line) => JSON.parse(line).keys)).toEqual([
+    const entries = written.map((line) => JSON.parse(line)).filter(({ event }) => event === 'misconfigured')
+    expect(entries.map(({ keys }) => keys)).toEqual([
       [
         'JWT_SECRET: too short or not random; each secret must be 32 random bytes: openssl rand -base64 32',
         'RESEND_API_KEY: missing; make one at https://resend.com/api-keys',

@@ -280,7 +280,7 @@ describe('how often', () => {
     expect(new Set(answers).size).toBe(1)
   })
 
-  test('[ASVS 2.4.2] two requests for a mail within a minute are answered alike; the sixth in an hour sends none', async () => {
+  test('[ASVS 2.3.2] [ASVS 2.4.2] two requests for a mail within a minute are answered alike; the sixth in an hour sends none', async () => {
     const { email } = await verifiedPerson()
     const answers = []
     for (let round = 0; round < 7; round += 1)

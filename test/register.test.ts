@@ -94,7 +94,7 @@ describe('register', () => {
     },
   )
 
-  test('[ASVS 2.1.2] a password that is the own address is refused', async () => {
+  test('[ASVS 2.1.2] [ASVS 2.2.3] a password that is the own address is refused', async () => {
     const email = `long.enough.${newAddress()}`
     const answer = await newBrowser().send('register', 'POST', { email, password: email })
     expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])

@@ -178,7 +178,7 @@ describe('spending a reset token', () => {
     }
   })
 
-  test('[ASVS 2.3.3] when a part of it fails, nothing of it is done', async () => {
+  test('[ASVS 2.3.3] [RFC 9457 5] when a part of it fails, nothing of it is done', async () => {
     const person = await signedInPerson()
     const token = await resetTokenOf(person.email)
     await query("ALTER TABLE events ADD CONSTRAINT no_reset CHECK (kind <> 'password-reset') NOT VALID")
