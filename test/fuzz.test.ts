@@ -236,7 +236,7 @@ function expectSuccess({ status, headers, body }: Answered, method: string): voi
 function expectNoSecrets({ status, headers, body }: Answered): void {
   const { 'set-cookie': cookies = [], ...others } = headers
   const attributes = cookies.map((cookie) =>
-    cookie.replace(/^(__Host-(?:session|registration))=[\w-]*/, '$1='),
+    cookie.replace(/^(__Host-(?:session|registration|known-browser))=[\w-]*/, '$1='),
   )
   const isSession = status === 200 && body.includes('"accessToken"')
   const text = isSession ? body.replace(/"accessToken":"[\w.-]+"/, '') : body
