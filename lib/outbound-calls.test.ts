@@ -46,6 +46,7 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
       'drizzle-orm/casing',
       'drizzle-orm/pg-core',
       'jose',
+      'node:async_hooks',
       'node:crypto',
       'node:net',
       'node:url',
@@ -73,7 +74,7 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
     )
     expect(uses.toSorted()).toEqual([
       'lib/breached-passwords.ts: const answer = await fetch(`${breachedPasswordsUrl}/${digest.slice(0, PREFIX_LENGTH)}`, {',
-      "lib/database.ts: fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })",
+      "lib/database.ts: return fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })",
       'lib/endpoint.ts: async fetch(request) {',
       'lib/endpoint.ts: fetch: (request: Request) => Promise<Response>',
     ])

@@ -11,6 +11,7 @@ import { insertEvent } from './events.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
 import { forgetAttempts } from './password-attempts.ts'
 import { bucketOf, limits, take, waitSeconds } from './rate-limits.ts'
+import { recordWho } from './request-record.ts'
 import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
 
 /** A family turns at most once in this time, and the token just spent still yields its successor. */
@@ -162,6 +163,7 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
     mail AS (${insertMail('login-after-failures', { recipient: sql`email` }, sql`FROM account WHERE ${login.suspicious}`)})
     SELECT ${LIVE_SESSION_COLUMNS}, (SELECT to_jsonb(mail) FROM mail) AS mail FROM opened`,
   )
+  if (row !== undefined) recordWho(userId, row.id)
   return (
     row && {
       session: liveSession(row, login.user, token),
@@ -245,6 +247,7 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
   if (row === undefined) throw new Error('the statement answered no row')
 
   if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
+  if (row.id !== null) recordWho(row.user_id, row.id)
   if (row.id === null || row.live !== true) {
     const mail = row.mail === null ? undefined : owedMail(row.mail)
     return { kind: 'ended', definite: row.ended_in_window !== true, mail }
@@ -322,6 +325,7 @@ interface CheckedSessionRow {
 /** Looks the session up: sees a revoked one and a disabled or deleted account at once. */
 export async function checkSession(credential: Credential): Promise<CheckedSession | undefined> {
   const [row] = await runRepeatable<CheckedSessionRow>(sessionOf(credential))
+  if (row !== undefined) recordWho(row.user_id, row.id)
   return (
     row && {
       id: row.id,
