@@ -37,6 +37,7 @@ const CONTENT_TYPES: Record<string, string> = {
   '.js': 'application/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
+  '.json': 'application/json; charset=utf-8',
 }
 
 if (import.meta.main) await serveApp(process.env['APP_URL'] ?? '')
@@ -119,15 +120,18 @@ async function sendPage(pathname: string, response: ServerResponse): Promise<voi
     response.writeHead(308, { location: clean }).end()
     return
   }
-  const name = pathname === '/' ? '/index.html' : extname(pathname) === '' ? `${pathname}.html` : pathname
-  const body = await readFile(join(PUBLIC, normalize(name))).catch(() => undefined)
+  const names = extname(pathname) === '' ? [`${pathname}.html`, join(pathname, 'index.html')] : [pathname]
+  const bodies = await Promise.all(
+    names.map((name) => readFile(join(PUBLIC, normalize(name))).catch(() => undefined)),
+  )
+  const body = bodies.find((file) => file !== undefined)
   if (body === undefined) {
     response
       .writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
       .end('The page could not be found')
     return
   }
-  const contentType = CONTENT_TYPES[extname(name)] ?? 'application/octet-stream'
+  const contentType = CONTENT_TYPES[extname(names[0] ?? '')] ?? 'application/octet-stream'
   response.writeHead(200, {
     'content-type': contentType,
     'cache-control': 'public, max-age=0, must-revalidate',

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { completeApiReference } from '../build/api-reference.ts'
 import { freePort } from '../dev/port.ts'
-import { startStack } from '../dev/stack.ts'
+import { CHECKOUT, startStack } from '../dev/stack.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -15,6 +16,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await completeApiReference(CHECKOUT)
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-browser-'))
   const ports = { postgres: await freePort(), gateway: await freePort(), inbox: await freePort() }
   const stack = await startStack({ directory, ports, appUrl: 'http://localhost' })

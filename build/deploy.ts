@@ -1,9 +1,10 @@
 /**
  * `vercel.json`'s build command. In turns, and none after one that failed: the environment is checked, the database is
- * migrated, the functions are built. It rewrites the checkout that it runs in, which is thrown away after a deploy.
+ * migrated, the functions are built, the API reference is completed. It rewrites the checkout that it runs in, which is thrown away after a deploy.
  */
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { completeApiReference } from './api-reference.ts'
 import { checkEnvironment } from './check-environment.ts'
 import { bundleFunctions } from './functions.ts'
 import { migrateFromEnvironment } from './migrate.ts'
@@ -30,6 +31,7 @@ async function prepareDeploy(): Promise<boolean> {
   for (const { name, coldStartBytes } of await bundleFunctions(CHECKOUT)) {
     console.log(`Built ${name}: ${Math.round(coldStartBytes / KILOBYTE)} KB.`)
   }
+  await completeApiReference(CHECKOUT)
   // The builder of the functions runs a plain `npm install` next, which would bring the local stack after all.
   await appendFile(join(CHECKOUT, '.npmrc'), '\nomit=dev\n')
   return true

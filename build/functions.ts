@@ -77,8 +77,12 @@ async function bundle(checkout: string, entry: string): Promise<BuiltFunction> {
 function describe(name: string, { output }: RolldownOutput): BuiltFunction {
   const chunks = output.filter((file) => file.type === 'chunk')
   const entry = chunks.find((chunk) => chunk.isEntry)
-  // Vercel reads what else an entry may export, such as `maxDuration`, in its source, which is replaced here.
-  if (entry?.exports.join() !== 'default') throw new Error(`${name}.ts must export its default alone.`)
+  // Vercel reads what else an entry may export, such as `maxDuration` or `GET`, in its source, which is replaced here; the schemas of
+  // bodies, which the contract is made of, are nothing to it.
+  const isOurs = (exported: string) => exported === 'default' || /^[A-Z][a-z]/.test(exported)
+  if (entry === undefined || !entry.exports.includes('default') || !entry.exports.every(isOurs)) {
+    throw new Error(`${name}.ts must export its default alone, but for schemas.`)
+  }
   const loaded = loadedWith(entry, chunks)
   return {
     name,

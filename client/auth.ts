@@ -5,26 +5,36 @@
  * No locks are needed: the server gives the same successor to whoever refreshes twice within half a minute, so tabs may race and an
  * answer that was lost is simply asked for again.
  */
-import type { Codes, Devices, PasswordReset, SessionBody, User, Verification } from './contract.d.ts'
+import type {
+  CheckEmail,
+  Operations,
+  PasswordReset,
+  Problem as Refusal,
+  SessionBody,
+  User,
+  Verification,
+} from './contract.d.ts'
 
-export type { Devices, PasswordReset, SessionBody, User, Verification } from './contract.d.ts'
+export type { Device, Devices, PasswordReset, SessionBody, User, Verification } from './contract.d.ts'
 
 /** Why something was refused (RFC 9457), or that there was no answer: then nobody knows whether it was done. */
-export interface Problem<Code extends string = string> {
+export interface Problem<Code extends string = string> extends Required<
+  Pick<Refusal, 'title' | 'detail' | 'errors'>
+> {
   code: Code | 'no-answer'
   /** The HTTP status; 0 when there was no answer. */
   status: number
-  title: string
-  /** For the person: what to do. */
-  detail: string
-  /** For each field at fault a JSON Pointer, such as `#/password`, and what is wrong. */
-  errors: readonly { pointer: string; detail: string }[]
   retryAfterSeconds: number | undefined
 }
 
 export type Result<Answer, Code extends string> =
   | { ok: true; answer: Answer }
   | { ok: false; problem: Problem<Code> }
+
+/** What a call of an operation comes to, with the codes that it may be refused with. */
+export type Called<Name extends keyof Operations, Answer = Operations[Name]['answer']> = Promise<
+  Result<Answer, Operations[Name]['code']>
+>
 
 export type SessionState =
   /** Not found out yet, or the server cannot be reached. */
@@ -178,7 +188,7 @@ async function tryToRenew(): Promise<void> {
   const begun = era
   let raced = false
   for (let tries = 1; Date.now() >= pausedUntil; tries += 1) {
-    const result = await call<SessionBody, Codes['refresh']>('POST', 'refresh', {})
+    const result = await call<'refresh'>('POST', 'refresh', {})
     if (era !== begun) return
     if (result.ok) return signedIn(result.answer)
     const { code, retryAfterSeconds = 0 } = result.problem
@@ -234,58 +244,51 @@ function sendWith(request: Request, token: string | undefined): Promise<Response
 
 // --- The lifecycle ---
 
-export function register(person: {
-  email: string
-  password: string
-}): Promise<Result<unknown, Codes['register']>> {
-  return call('POST', 'register', person)
+export function register(person: { email: string; password: string }): Called<'register'> {
+  return call<'register'>('POST', 'register', person)
 }
 
 /** A new link for a registration that waits. */
-export function requestVerification(email: string): Promise<Result<unknown, Codes['requestMail']>> {
-  return call('POST', 'verify', { email })
+export function requestVerification(email: string): Called<'requestVerification'> {
+  return call<'requestVerification'>('POST', 'verify', { email })
 }
 
-export function verify(proof: Verification): Promise<Result<unknown, Codes['verify']>> {
-  return call('PUT', 'verify', proof)
+export function verify(proof: Verification): Called<'verify'> {
+  return call<'verify'>('PUT', 'verify', proof)
 }
 
-export async function login(person: {
-  email: string
-  password: string
-}): Promise<Result<SessionBody, Codes['login']>> {
-  return replaced(await call('POST', 'login', person))
+export async function login(person: { email: string; password: string }): Called<'login'> {
+  return replaced(await call<'login'>('POST', 'login', person))
 }
 
 /** Signs out here, or on every device. Not done when there is no answer: say so, and let the person try again. */
-export async function logout(wish: { everywhere?: boolean } = {}): Promise<Result<unknown, Codes['logout']>> {
+export async function logout(wish: { everywhere?: boolean } = {}): Called<'logout'> {
   era += 1
-  const result = await call<unknown, Codes['logout']>('POST', 'logout', wish)
+  const result = await call<'logout'>('POST', 'logout', wish)
   if (result.ok) signedOut()
   return result
 }
 
-export function requestReset(email: string): Promise<Result<unknown, Codes['requestMail']>> {
-  return call('POST', 'reset', { email })
+export function requestReset(email: string): Called<'requestReset'> {
+  return call<'requestReset'>('POST', 'reset', { email })
 }
 
 /** Signs nobody in, and everybody out: here as well, when it was this account. */
-export function reset(proof: PasswordReset): Promise<Result<unknown, Codes['reset']>> {
-  return call('PUT', 'reset', proof)
+export function reset(proof: PasswordReset): Called<'reset'> {
+  return call<'reset'>('PUT', 'reset', proof)
 }
 
 // --- The account ---
 
-export function devices(): Promise<Result<Devices, Codes['sessions']>> {
-  return call('GET', 'sessions')
+export function devices(): Called<'listDevices'> {
+  return call<'listDevices'>('GET', 'sessions')
 }
 
 /** One by its id, or all but this one. */
-export async function endDevice(
-  which: { id: string } | { others: true },
-): Promise<Result<unknown, Codes['endSession']>> {
-  const query = 'id' in which ? `id=${encodeURIComponent(which.id)}` : 'others=true'
-  const result = await call<unknown, Codes['endSession']>('DELETE', `sessions?${query}`)
+export async function endDevice(which: { id: string } | { others: true }): Called<'endDevice'> {
+  const path =
+    'id' in which ? (`sessions?id=${encodeURIComponent(which.id)}` as const) : 'sessions?others=true'
+  const result = await call<'endDevice'>('DELETE', path)
   if (result.ok && !mayBeSignedIn()) signedOut()
   return result
 }
@@ -293,22 +296,20 @@ export async function endDevice(
 export async function changePassword(passwords: {
   currentPassword: string
   newPassword: string
-}): Promise<Result<SessionBody, Codes['account']>> {
-  return replaced(await call('PATCH', 'account', passwords))
+}): Called<'changeAccount', SessionBody> {
+  return replaced(await call<'changeAccount', SessionBody>('PATCH', 'account', passwords))
 }
 
 /** Nothing changes before the new address is confirmed by its mail. */
 export function changeEmail(wish: {
   currentPassword: string
   email: string
-}): Promise<Result<unknown, Codes['account']>> {
-  return call('PATCH', 'account', wish)
+}): Called<'changeAccount', CheckEmail> {
+  return call<'changeAccount', CheckEmail>('PATCH', 'account', wish)
 }
 
-export async function deleteAccount(wish: {
-  currentPassword: string
-}): Promise<Result<unknown, Codes['account']>> {
-  const result = await call<unknown, Codes['account']>('DELETE', 'account', wish)
+export async function deleteAccount(wish: { currentPassword: string }): Called<'deleteAccount'> {
+  const result = await call<'deleteAccount'>('DELETE', 'account', wish)
   if (result.ok) signedOut()
   return result
 }
@@ -324,11 +325,15 @@ function replaced<Code extends string>(result: Result<SessionBody, Code>): Resul
 
 // --- The wire ---
 
-async function call<Answer, Code extends string>(
-  method: string,
-  path: string,
-  body?: object,
-): Promise<Result<Answer, Code>> {
+/** One answer of several that an operation has is named by the caller, who knows from the body which one it will be. */
+async function call<
+  Name extends keyof Operations,
+  Answer extends Operations[Name]['answer'] = Operations[Name]['answer'],
+>(
+  method: Operations[Name]['method'],
+  path: Operations[Name]['path'],
+  ...[body]: Operations[Name]['body'] extends object ? [body: Operations[Name]['body']] : []
+): Called<Name, Answer> {
   let status = 0
   try {
     const response = await fetch(API + path, {
@@ -350,7 +355,7 @@ async function call<Answer, Code extends string>(
   }
   const title = 'No answer'
   const detail = 'The server could not be reached. Check the connection, then try again.'
-  const problem: Problem<Code> = {
+  const problem: Problem<Operations[Name]['code']> = {
     code: 'no-answer',
     status,
     title,

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs, parseEnv } from 'node:util'
+import { completeApiReference } from '../build/api-reference.ts'
 import { startApp, writeLocalConfig } from './app.ts'
 import { requireFreePort } from './port.ts'
 import { CHECKOUT, SECRETS, startStack, type Stack, type StackPorts } from './stack.ts'
@@ -59,6 +60,8 @@ async function main({ port, directory, stackPorts, reset, withoutVercel }: Optio
   const stack = await startStack({ directory, ports: stackPorts, fresh: reset, appUrl })
   running.push(() => stack.stop())
   void stack.postgres.ended.then((cause) => stop(1, `Postgres ended by itself (${cause}).`))
+
+  await completeApiReference(CHECKOUT)
 
   if (withoutVercel) {
     console.log(describeStack(stack, await writeLocalConfig(CHECKOUT, directory)))
@@ -192,6 +195,7 @@ function describeApp(stack: Stack, own: DotEnv, seconds: number): string {
 Latchkey answers after ${seconds.toFixed(1)} s.
 
   App        ${appUrl}/
+  API        ${appUrl}/docs
   Inbox      ${stack.inboxUrl}
   Database   ${stack.databaseUrl}
 

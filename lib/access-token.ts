@@ -1,5 +1,6 @@
 /** The access token: a JWT (RFC 9068 profile, `typ: at+jwt`), ES256, 15 minutes, ids and role alone. */
-import { createLocalJWKSet, jwtVerify, SignJWT, type JSONWebKeySet } from 'jose'
+import type { PublicKeys } from '../build/openapi/answers.ts'
+import { createLocalJWKSet, jwtVerify, SignJWT } from 'jose'
 import { environment } from './env.ts'
 import { signingKeys } from './keys.ts'
 
@@ -61,6 +62,6 @@ export async function verifyAccessToken(token: string): Promise<AccessTokenClaim
 }
 
 /** The public halves as a JWK Set (RFC 7517). */
-export async function publicKeys(): Promise<JSONWebKeySet> {
+export async function publicKeys(): Promise<PublicKeys> {
   return { keys: (await signingKeys()).map((key) => key.publicJwk) }
 }

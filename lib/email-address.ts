@@ -2,7 +2,7 @@
 import { domainToASCII } from 'node:url'
 import * as z from 'zod/mini'
 
-const MAX_ADDRESS_LENGTH = 254
+export const MAX_ADDRESS_LENGTH = 254
 const MAX_LOCAL_PART_LENGTH = 63
 
 // Printable ASCII before the @: look-alike letters there would let two people share one comparison form.

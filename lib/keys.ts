@@ -10,7 +10,8 @@ import {
   timingSafeEqual,
   type KeyObject,
 } from 'node:crypto'
-import { calculateJwkThumbprint, type JWK } from 'jose'
+import { calculateJwkThumbprint } from 'jose'
+import type { PublicKey } from '../build/openapi/answers.ts'
 import { environment } from './env.ts'
 
 /** What a key is for. A label is part of the key: changing one changes every token of that kind. */
@@ -28,7 +29,7 @@ export type SealPurpose =
 export interface SigningKey {
   kid: string
   privateKey: KeyObject
-  publicJwk: JWK
+  publicJwk: PublicKey
 }
 
 const SEAL_BYTES = 32
@@ -101,8 +102,8 @@ async function signingKey(secret: string): Promise<SigningKey> {
   ecdh.setPrivateKey(d)
   const point = ecdh.getPublicKey()
   const curve = {
-    kty: 'EC',
-    crv: 'P-256',
+    kty: 'EC' as const,
+    crv: 'P-256' as const,
     x: point.subarray(1, 33).toString('base64url'),
     y: point.subarray(33, 65).toString('base64url'),
   }

@@ -1,4 +1,5 @@
 /** The one answer to a request for a mail, so that no endpoint can tell a known address from an unknown one. */
+import type { CheckEmail } from '../build/openapi/answers.ts'
 import { afterAnswer } from './after-answer.ts'
 import { json } from './json.ts'
 import type { MailRequest } from './mail-requests.ts'
@@ -11,5 +12,5 @@ export async function checkEmail(request: MailRequest): Promise<Response> {
   if (request.kind === 'limited') return quotaExceeded(limits.mailBySource, request.waitSeconds)
   const { mail } = request
   if (mail !== undefined) await afterAnswer(() => deliver(mail))
-  return json({ status: 'check-email' }, 202)
+  return json<CheckEmail>({ status: 'check-email' }, 202)
 }

@@ -13,7 +13,7 @@ import { unavailable } from './unavailable.ts'
 const COST = { memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
 const CURRENT_HASH_PREFIX = `$argon2id$v=19$m=${COST.memoryCost},t=${COST.timeCost},p=${COST.parallelism}$`
 
-const PASSWORD_MAX_LENGTH = 128
+export const PASSWORD_MAX_LENGTH = 128
 
 /**
  * What any password field accepts. The length counts code points; NUL and broken surrogates are refused because

@@ -2,6 +2,7 @@
  * The one table of problems (RFC 9457). `title` is fixed for a code; `detail` tells the caller what to do.
  * Each `type` is an address on the app's own origin that shows the code's entry.
  */
+import type { Problem } from '../build/openapi/answers.ts'
 import { environment, environmentFaults } from './env.ts'
 import { rateLimitHeaders, type Limit } from './rate-limits.ts'
 
@@ -137,14 +138,14 @@ export const problems = {
 
 export type ProblemCode = keyof typeof problems
 
-export interface FieldError {
+interface FieldError {
   /** A JSON Pointer (RFC 6901) into the body, as a URI fragment: `#/password`. */
   pointer: string
   detail: string
 }
 
 export interface ProblemExtras {
-  errors?: readonly FieldError[]
+  errors?: FieldError[]
   headers?: Record<string, string>
   retryAfterSeconds?: number
 }
@@ -172,7 +173,7 @@ export function problem(code: ProblemCode, extras: ProblemExtras = {}): Response
   if (status === 429 || status === 503) {
     headers.set('retry-after', String(extras.retryAfterSeconds ?? RETRY_AFTER_SECONDS))
   }
-  const body = {
+  const body: Problem = {
     type: problemType(code),
     title,
     status,

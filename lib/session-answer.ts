@@ -1,4 +1,5 @@
 /** The answers about a session: the one that hands it out and the one that says it has ended. */
+import type { SessionBody, User as UserBody } from '../build/openapi/answers.ts'
 import { signAccessToken } from './access-token.ts'
 import { endedSessionCookies, sessionCookies } from './cookies.ts'
 import { json } from './json.ts'
@@ -9,17 +10,17 @@ import type { LiveSession, User } from './sessions.ts'
 export async function signedIn(session: LiveSession): Promise<Response> {
   const { id: sessionId, user, refreshToken, endsAt, secondsLeft } = session
   const { accessToken, expiresAt } = await signAccessToken({ userId: user.id, sessionId, role: user.role })
-  const body = {
+  const body: SessionBody = {
     user: userBody(user),
     accessToken,
     expiresAt,
     session: { id: sessionId, endsAt: endsAt.toISOString() },
   }
-  return withCookies(json(body), sessionCookies(refreshToken, secondsLeft))
+  return withCookies(json<SessionBody>(body), sessionCookies(refreshToken, secondsLeft))
 }
 
 /** No account exists before its address is proven. */
-export function userBody({ id, email, role }: User) {
+export function userBody({ id, email, role }: User): UserBody {
   return { id, email, emailVerified: true, role }
 }
 

@@ -14,6 +14,7 @@ import register from '../api/auth/register.ts'
 import reset from '../api/auth/reset.ts'
 import sessions from '../api/auth/sessions.ts'
 import verify from '../api/auth/verify.ts'
+import { holdAgainstContract } from './contract.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
 export const endpoints = {
@@ -91,15 +92,17 @@ export function sendThrough(other: Transport): void {
   transport = other
 }
 
-/** Sends exactly this, with nothing added. */
+/** Sends exactly this, with nothing added. Throws when the contract has no such answer. */
 export async function sendRaw(target: Target, init: RequestInit): Promise<Answer> {
   const name = target.split('?', 1)[0] as EndpointName
   const response = await transport(new Request(`${APP_ORIGIN}/api/auth/${target}`, init), name)
   const text = await response.text()
-  return {
+  const answer = {
     status: response.status,
     headers: response.headers,
     setCookies: response.headers.getSetCookie(),
     body: text === '' ? undefined : JSON.parse(text),
   }
+  holdAgainstContract(init.method ?? 'GET', `/api/auth/${name}`, answer)
+  return answer
 }

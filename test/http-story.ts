@@ -57,7 +57,7 @@ async function tokenMailedTo({ origin, inboxUrl }: RunningApp, email: string, pa
 
 /** Every page is there, with the headers of `vercel.json`. */
 export async function expectPages({ origin }: RunningApp): Promise<void> {
-  for (const page of ['/', '/auth/verify', '/auth/reset', '/auth/stop', '/auth/problems']) {
+  for (const page of ['/', '/auth/verify', '/auth/reset', '/auth/stop', '/auth/problems', '/docs']) {
     const response = await fetch(origin + page)
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
     expect(response.headers.get('content-security-policy')).toContain("script-src 'self'")

@@ -1,5 +1,6 @@
 /** /api/auth/account: GET reads it, PATCH changes its password or its address, DELETE deletes it. */
 import * as z from 'zod/mini'
+import type { Account, CheckEmail } from '../../build/openapi/answers.ts'
 import {
   beginReauthentication,
   changePassword,
@@ -23,18 +24,18 @@ import { limits } from '../../lib/rate-limits.ts'
 import { signedIn, userBody, withCookies } from '../../lib/session-answer.ts'
 import { checkSession } from '../../lib/sessions.ts'
 
-const Change = z.strictObject({
+export const Change = z.strictObject({
   currentPassword: Password,
   newPassword: z.optional(Password),
   email: z.optional(EmailAddress),
 })
-const Deletion = z.strictObject({ currentPassword: Password })
+export const Deletion = z.strictObject({ currentPassword: Password })
 
 export default endpoint({
   GET: async (request) => {
     const credential = await credentialOf(request)
     const session = credential && (await checkSession(credential))
-    return session === undefined ? problem('unauthorized') : json({ user: userBody(session.user) })
+    return session === undefined ? problem('unauthorized') : json<Account>({ user: userBody(session.user) })
   },
 
   PATCH: async (request, client) => {
@@ -101,7 +102,7 @@ async function answerEmailChange(
   if (change.kind === 'limited') return quotaExceeded(limits.emailChangeByAccount, change.waitSeconds)
   const { mails } = change
   await afterAnswer(() => deliver(...mails))
-  return json({ status: 'check-email' })
+  return json<CheckEmail>({ status: 'check-email' })
 }
 
 /** Checks the current password, counted like a login; the answer that refuses it otherwise. */

@@ -1,4 +1,5 @@
 /** GET /api/auth/keys: the public keys (JWK Set, RFC 7517) for whoever verifies access tokens. */
+import type { PublicKeys } from '../../build/openapi/answers.ts'
 import { publicKeys } from '../../lib/access-token.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json } from '../../lib/json.ts'
@@ -9,6 +10,6 @@ const CACHE_SECONDS = 300
 export default endpoint({
   GET: async () => {
     const headers = new Headers({ 'cache-control': `public, max-age=${CACHE_SECONDS}` })
-    return json(await publicKeys(), 200, headers)
+    return json<PublicKeys>(await publicKeys(), 200, headers)
   },
 })

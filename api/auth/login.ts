@@ -21,7 +21,7 @@ import { openRefreshToken } from '../../lib/refresh-token.ts'
 import { signedIn, withCookies } from '../../lib/session-answer.ts'
 import { openSession } from '../../lib/sessions.ts'
 
-const Credentials = z.strictObject({ email: EmailAddress, password: Password })
+export const Credentials = z.strictObject({ email: EmailAddress, password: Password })
 
 export default endpoint({
   POST: async (request, client) => {

@@ -7,7 +7,9 @@ import { openRefreshToken } from '../../lib/refresh-token.ts'
 import { withCookies } from '../../lib/session-answer.ts'
 import { endSession } from '../../lib/sessions.ts'
 
-const Wish = z.strictObject({ everywhere: z._default(z.boolean({ error: 'Give true or false.' }), false) })
+export const Wish = z.strictObject({
+  everywhere: z._default(z.boolean({ error: 'Give true or false.' }), false),
+})
 
 export default endpoint({
   POST: async (request, client) => {

@@ -1,5 +1,6 @@
 /** GET /api/auth/maintenance, called by Vercel's cron: delivers waiting mail and removes what has expired. */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { MaintenanceReport } from '../../build/openapi/answers.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { environment } from '../../lib/env.ts'
 import { json } from '../../lib/json.ts'
@@ -10,7 +11,7 @@ import { problem } from '../../lib/problems.ts'
 export default endpoint({
   GET: async (request) => {
     if (!isCron(request)) return problem('unauthorized')
-    return json({ mail: await deliverWaitingMail(), removed: await removeExpired() })
+    return json<MaintenanceReport>({ mail: await deliverWaitingMail(), removed: await removeExpired() })
   },
 })
 

@@ -12,7 +12,7 @@ import { openRefreshToken } from '../../lib/refresh-token.ts'
 import { sessionEnded, signedIn } from '../../lib/session-answer.ts'
 import { turnSession } from '../../lib/sessions.ts'
 
-const Nothing = z.strictObject({})
+export const Nothing = z.strictObject({})
 
 export default endpoint({
   POST: async (request, client) => {

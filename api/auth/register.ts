@@ -1,5 +1,6 @@
 /** POST /api/auth/register: keeps a registration and mails its link. No account exists before the link is pressed. */
 import * as z from 'zod/mini'
+import type { CheckEmail } from '../../build/openapi/answers.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
 import { breachFaults } from '../../lib/breached-passwords.ts'
 import { registrationCookie } from '../../lib/cookies.ts'
@@ -19,7 +20,7 @@ import {
 } from '../../lib/registrations.ts'
 import { withCookies } from '../../lib/session-answer.ts'
 
-const Body = z.strictObject({ email: EmailAddress, password: Password })
+export const Body = z.strictObject({ email: EmailAddress, password: Password })
 
 export default endpoint({
   POST: async (request, client) => {
@@ -40,6 +41,6 @@ export default endpoint({
     if (mail !== undefined) await afterAnswer(() => deliver(mail))
 
     const cookie = registrationCookie(sealRegistration(id), REGISTRATION_LIFETIME_SECONDS)
-    return withCookies(json({ status: 'check-email' }, 202), [cookie])
+    return withCookies(json<CheckEmail>({ status: 'check-email' }, 202), [cookie])
   },
 })

@@ -1,5 +1,6 @@
 /** /api/auth/reset: POST mails a link, PUT spends its token and sets a new password. */
 import * as z from 'zod/mini'
+import type { PasswordChanged } from '../../build/openapi/answers.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
 import { breachFaults } from '../../lib/breached-passwords.ts'
 import type { Client } from '../../lib/client.ts'
@@ -15,8 +16,8 @@ import { problem, quotaExceeded, weakPassword } from '../../lib/problems.ts'
 import { limits } from '../../lib/rate-limits.ts'
 import { requestReset, resetPassword, tryResetCode } from '../../lib/resets.ts'
 
-const MailWish = z.strictObject({ email: EmailAddress })
-const NewPassword = z.strictObject({
+export const MailWish = z.strictObject({ email: EmailAddress })
+export const NewPassword = z.strictObject({
   token: z.optional(MailTokenText),
   email: z.optional(EmailAddress),
   code: z.optional(MailCode),
@@ -60,5 +61,5 @@ async function answerReset(tokenId: string, password: string, client: Client): P
   if (reset.kind === 'limited') return quotaExceeded(limits.linkByToken, reset.waitSeconds)
   if (reset.kind === 'spent') return problem('token-spent')
   await afterAnswer(() => deliver(reset.mail))
-  return json({ status: 'password-changed' })
+  return json<PasswordChanged>({ status: 'password-changed' })
 }

@@ -1,5 +1,6 @@
 /** /api/auth/sessions: the signed-in devices. GET lists them; DELETE ends one (`?id=`) or all others (`?others=true`). */
 import * as z from 'zod/mini'
+import type { Device, Devices } from '../../build/openapi/answers.ts'
 import { coarseIp } from '../../lib/client.ts'
 import { endedSessionCookies } from '../../lib/cookies.ts'
 import { credentialOf } from '../../lib/credentials.ts'
@@ -10,7 +11,7 @@ import { problem } from '../../lib/problems.ts'
 import { withCookies } from '../../lib/session-answer.ts'
 import { describeUserAgent } from '../../lib/user-agent.ts'
 
-const Choice = z
+export const Choice = z
   .strictObject({
     id: z.optional(z.uuid({ error: 'This is not the id of a session.' })),
     others: z.optional(z.literal('true', { error: 'Give true.' })),
@@ -26,7 +27,7 @@ export default endpoint({
     const credential = await credentialOf(request)
     const list = credential && (await listDevices(credential))
     if (list === undefined) return problem('unauthorized')
-    const sessions = list.devices.map(({ id, createdAt, lastUsedAt, endsAt, userAgent, ip }) => ({
+    const sessions = list.devices.map(({ id, createdAt, lastUsedAt, endsAt, userAgent, ip }): Device => ({
       id,
       createdAt: createdAt.toISOString(),
       lastUsedAt: lastUsedAt.toISOString(),
@@ -34,7 +35,7 @@ export default endpoint({
       client: describeUserAgent(userAgent),
       ip: coarseIp(ip),
     }))
-    return json({ current: list.currentId, sessions })
+    return json<Devices>({ current: list.currentId, sessions })
   },
 
   DELETE: async (request, client) => {

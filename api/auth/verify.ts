@@ -1,5 +1,6 @@
 /** /api/auth/verify: POST mails a new link; PUT spends a mailed token, of a registration or a change of address. */
 import * as z from 'zod/mini'
+import type { Verified } from '../../build/openapi/answers.ts'
 import { confirmEmailChange, stopEmailChange } from '../../lib/accounts.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
 import type { Client } from '../../lib/client.ts'
@@ -24,8 +25,8 @@ import {
 } from '../../lib/registrations.ts'
 import { withCookies } from '../../lib/session-answer.ts'
 
-const MailWish = z.strictObject({ email: EmailAddress })
-const Proof = z.strictObject({
+export const MailWish = z.strictObject({ email: EmailAddress })
+export const Proof = z.strictObject({
   token: z.optional(MailTokenText),
   stop: z.optional(MailTokenText),
   email: z.optional(EmailAddress),
@@ -80,7 +81,7 @@ async function answerStop(text: string, client: Client): Promise<Response> {
   if (opened.kind === 'invalid') return problem('token-invalid')
   if (opened.kind === 'expired') return problem('token-expired')
   return (await stopEmailChange(opened.token.id, client))
-    ? json({ status: 'stopped' })
+    ? json<Verified>({ status: 'stopped' })
     : problem('token-spent')
 }
 
@@ -122,7 +123,7 @@ async function confirmRegistration(
 function verified(spending: Spending): Response {
   if (spending.kind === 'limited') return quotaExceeded(limits.linkByToken, spending.waitSeconds)
   if (spending.kind !== 'account-created') return problem('token-spent')
-  return withCookies(json({ status: 'verified' }), [endedRegistrationCookie()])
+  return withCookies(json<Verified>({ status: 'verified' }), [endedRegistrationCookie()])
 }
 
 /** A browser that is signed in to the account needs nothing more; any other one gives the account's password. */
@@ -143,5 +144,5 @@ async function confirmNewEmail(
   if (confirmation.kind !== 'confirmed') return problem('token-spent')
   const { mail } = confirmation
   await afterAnswer(() => deliver(mail))
-  return json({ status: 'verified' })
+  return json<Verified>({ status: 'verified' })
 }

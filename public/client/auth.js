@@ -213,8 +213,8 @@ export function devices() {
 }
 /** One by its id, or all but this one. */
 export async function endDevice(which) {
-    const query = 'id' in which ? `id=${encodeURIComponent(which.id)}` : 'others=true';
-    const result = await call('DELETE', `sessions?${query}`);
+    const path = 'id' in which ? `sessions?id=${encodeURIComponent(which.id)}` : 'sessions?others=true';
+    const result = await call('DELETE', path);
     if (result.ok && !mayBeSignedIn())
         signedOut();
     return result;
@@ -241,7 +241,8 @@ function replaced(result) {
     return result;
 }
 // --- The wire ---
-async function call(method, path, body) {
+/** One answer of several that an operation has is named by the caller, who knows from the body which one it will be. */
+async function call(method, path, ...[body]) {
     let status = 0;
     try {
         const response = await fetch(API + path, {

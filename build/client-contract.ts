@@ -1,0 +1,158 @@
+/** First half of `npm run client`: writes client/contract.d.ts, the types of the browser client, from the contract in public/openapi.json. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { format, type FormatOptions } from 'oxfmt'
+import { OPENAPI_PATH } from './openapi.ts'
+
+export const CLIENT_CONTRACT_PATH = join(import.meta.dirname, '../client/contract.d.ts')
+const API = '/api/auth/'
+
+/** As much of JSON Schema as the contract is written in; another keyword stops the build. */
+interface Schema {
+  $ref?: string
+  type?: string | string[]
+  const?: unknown
+  enum?: unknown[]
+  anyOf?: Schema[]
+  oneOf?: { required: string[] }[]
+  dependentRequired?: Record<string, string[]>
+  items?: Schema
+  properties?: Record<string, Schema>
+  required?: string[]
+  description?: string
+}
+
+interface Content {
+  content?: Record<string, { schema: Schema }>
+}
+
+interface OperationObject {
+  operationId: string
+  summary: string
+  parameters?: { name: string; schema: Schema }[]
+  requestBody?: Content
+  responses: Record<string, { $ref?: string } & Content>
+}
+
+interface Contract {
+  paths: Record<string, Record<string, OperationObject>>
+  components: { schemas: Record<string, Schema>; responses: Record<string, Content> }
+}
+
+/** What says something about values, and nothing about types. */
+const FOR_VALUES = new Set(['format', 'pattern', 'maxLength', 'minimum', 'maximum', 'default'])
+const FOR_TYPES = new Set([
+  '$ref',
+  'type',
+  'const',
+  'enum',
+  'anyOf',
+  'oneOf',
+  'dependentRequired',
+  'items',
+  'properties',
+  'required',
+  'additionalProperties',
+  'description',
+])
+
+function nameOf(reference: string): string {
+  return reference.split('/').at(-1) ?? ''
+}
+
+function typeOf(schema: Schema): string {
+  const unknown = Object.keys(schema).find((keyword) => !FOR_TYPES.has(keyword) && !FOR_VALUES.has(keyword))
+  if (unknown !== undefined) throw new Error(`The client's types cannot tell of ${unknown}.`)
+  const { $ref, const: constant, enum: values, anyOf, type, items } = schema
+  if ($ref !== undefined) return nameOf($ref)
+  if (constant !== undefined) return JSON.stringify(constant)
+  if (values !== undefined) return values.map((value) => JSON.stringify(value)).join(' | ')
+  if (anyOf !== undefined) return anyOf.map(typeOf).join(' | ')
+  if (Array.isArray(type)) return type.map((one) => typeOf({ ...schema, type: one })).join(' | ')
+  if (type === 'array') return `${typeOf(items ?? {})}[]`
+  if (type === 'object') return shapesOf(schema).map(membersOf).join(' | ')
+  if (type === 'integer') return 'number'
+  if (type === undefined) throw new Error(`The client's types cannot tell of ${JSON.stringify(schema)}.`)
+  return type
+}
+
+function membersOf({ properties = {}, required = [] }: Schema): string {
+  const members = Object.entries(properties).map(
+    ([name, schema]) =>
+      `${comment(schema.description)}${name}${required.includes(name) ? '' : '?'}: ${typeOf(schema)}`,
+  )
+  return members.length === 0 ? 'Record<string, never>' : `{\n${members.join('\n')}\n}`
+}
+
+/** One for each of the alternatives, without the members that belong to the others; else the object itself. */
+function shapesOf({ properties = {}, required = [], oneOf, dependentRequired = {} }: Schema): Schema[] {
+  if (oneOf === undefined) return [{ properties, required }]
+  const needs = oneOf.map((one) => one.required.flatMap((name) => [name, ...(dependentRequired[name] ?? [])]))
+  return needs.map((needed) => {
+    const isOfAnother = (name: string) => !needed.includes(name) && needs.flat().includes(name)
+    return {
+      properties: Object.fromEntries(Object.entries(properties).filter(([name]) => !isOfAnother(name))),
+      required: [...required, ...needed],
+    }
+  })
+}
+
+function comment(text: string | undefined): string {
+  return text === undefined ? '' : `/** ${text} */\n`
+}
+
+function operationType(method: string, path: string, operation: OperationObject, contract: Contract): string {
+  const { requestBody, parameters, responses } = operation
+  const bodies = (from: Content | undefined) => Object.values(from?.content ?? {}).map(({ schema }) => schema)
+  const answers = Object.entries(responses).filter(([status]) => Number(status) < 300)
+  // A 405 is for other methods than these.
+  const refusals = Object.entries(responses).filter(([status]) => status !== '405')
+  const codes = refusals.flatMap(([, { $ref }]) => {
+    const refusal = $ref === undefined ? undefined : contract.components.responses[nameOf($ref)]
+    return bodies(refusal).flatMap((schema) => schema.properties?.['code']?.enum ?? [])
+  })
+  const members = {
+    method: `'${method.toUpperCase()}'`,
+    path: parameters === undefined ? `'${path}'` : parameters.map((one) => queried(path, one)).join(' | '),
+    body: bodies(requestBody).map(typeOf).join(' | ') || 'undefined',
+    answer: answers.flatMap(([, answer]) => bodies(answer).map(typeOf)).join(' | ') || 'undefined',
+    code: codes.map((code) => `'${String(code)}'`).join(' | '),
+  }
+  return Object.entries(members)
+    .map(([name, type]) => `${name}: ${type}`)
+    .join('\n')
+}
+
+function queried(path: string, { name, schema }: { name: string; schema: Schema }): string {
+  return `\`${path}?${name}=${typeof schema.const === 'string' ? schema.const : '${string}'}\``
+}
+
+/** The text of the file, formatted as all the others are. */
+export async function clientContract(): Promise<string> {
+  const contract: Contract = JSON.parse(readFileSync(OPENAPI_PATH, 'utf8'))
+  const types = Object.entries(contract.components.schemas).map(
+    ([name, schema]) => `${comment(schema.description)}export type ${name} = ${typeOf(schema)}\n`,
+  )
+  const operations = Object.entries(contract.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(
+      ([method, operation]) =>
+        `${comment(operation.summary)}${operation.operationId}: {\n${operationType(method, path.replace(API, ''), operation, contract)}\n}`,
+    ),
+  )
+  const text = `// Written by \`npm run client\` from public/openapi.json: change the endpoints' schemas instead.
+
+${types.join('\n')}
+/** What can be asked: how, with what body, and what comes back. */
+export interface Operations {
+${operations.join('\n')}
+}
+`
+  const options: FormatOptions = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../.oxfmtrc.json'), 'utf8'),
+  )
+  const { code, errors } = await format(CLIENT_CONTRACT_PATH, text, options)
+  if (errors.length > 0) throw new Error(`The client's types are no TypeScript: ${errors[0]?.message}`)
+  return code
+}
+
+if (import.meta.main) writeFileSync(CLIENT_CONTRACT_PATH, await clientContract())

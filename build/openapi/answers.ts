@@ -1,0 +1,100 @@
+/**
+ * What the endpoints answer, as zod schemas. Only the build and the tests load them: the code takes their types alone, so an answer and
+ * its schema cannot part ways unnoticed, and nothing of this reaches a function.
+ */
+import * as z from 'zod/mini'
+import type { RemovedCounts } from '../../lib/maintenance.ts'
+import type { DeliveryReport } from '../../lib/outbox.ts'
+import { problems, type ProblemCode } from '../../lib/problems.ts'
+
+export const Id = z.uuid()
+export const Moment = z.iso.datetime()
+export const AccessToken = z.jwt()
+
+export const User = z.strictObject({
+  id: Id,
+  email: z.string(),
+  emailVerified: z.boolean(),
+  role: z.string(),
+})
+export type User = z.output<typeof User>
+
+export const SessionBody = z.strictObject({
+  user: User,
+  accessToken: AccessToken,
+  expiresAt: Moment,
+  session: z.strictObject({ id: Id, endsAt: Moment }),
+})
+export type SessionBody = z.output<typeof SessionBody>
+
+export const Account = z.strictObject({ user: User })
+export type Account = z.output<typeof Account>
+
+export const Device = z.strictObject({
+  id: Id,
+  createdAt: Moment,
+  lastUsedAt: Moment,
+  endsAt: Moment,
+  client: z.string(),
+  ip: z.nullable(z.string()),
+})
+export type Device = z.output<typeof Device>
+
+export const Devices = z.strictObject({ current: Id, sessions: z.array(Device) })
+export type Devices = z.output<typeof Devices>
+
+export const CheckEmail = z.strictObject({ status: z.literal('check-email') })
+export type CheckEmail = z.output<typeof CheckEmail>
+
+export const Verified = z.strictObject({ status: z.enum(['verified', 'stopped']) })
+export type Verified = z.output<typeof Verified>
+
+export const PasswordChanged = z.strictObject({ status: z.literal('password-changed') })
+export type PasswordChanged = z.output<typeof PasswordChanged>
+
+export const PublicKey = z.strictObject({
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
+  x: z.string(),
+  y: z.string(),
+  kid: z.string(),
+  alg: z.literal('ES256'),
+  use: z.literal('sig'),
+})
+export type PublicKey = z.output<typeof PublicKey>
+
+export const PublicKeys = z.strictObject({ keys: z.array(PublicKey) })
+export type PublicKeys = z.output<typeof PublicKeys>
+
+const Count = z.int().check(z.nonnegative())
+
+export const MaintenanceReport = z.strictObject({
+  mail: z.strictObject({ sent: Count, waiting: Count, givenUp: Count } satisfies Record<
+    keyof DeliveryReport,
+    typeof Count
+  >),
+  removed: z.strictObject({
+    registrations: Count,
+    sessions: Count,
+    mailTokens: Count,
+    mails: Count,
+    rateLimits: Count,
+    passwordAttempts: Count,
+    eventIps: Count,
+  } satisfies Record<keyof RemovedCounts, typeof Count>),
+})
+export type MaintenanceReport = z.output<typeof MaintenanceReport>
+
+export const FieldError = z.strictObject({ pointer: z.string(), detail: z.string() })
+
+export const problemCodes = Object.keys(problems).filter((code): code is ProblemCode => code in problems)
+
+export const Problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.enum(problemCodes),
+  detail: z.string(),
+  errors: z.optional(z.array(FieldError)),
+})
+export type Problem = z.output<typeof Problem>

@@ -1,0 +1,250 @@
+/** The contract as an OpenAPI 3.1 document, from the schemas and the table of problems that the endpoints use. */
+import { STATUS_CODES } from 'node:http'
+import type { core } from 'zod/mini'
+import manifest from '../../package.json' with { type: 'json' }
+import { problem, problems, type ProblemCode } from '../../lib/problems.ts'
+import { rateLimitHeaders, limits } from '../../lib/rate-limits.ts'
+import { componentSchemas, reference, type JsonSchema } from './components.ts'
+import { Problem, problemCodes } from './answers.ts'
+import { examples } from './examples.ts'
+import {
+  commonProblems,
+  METHODS,
+  operations,
+  securities,
+  tags,
+  type Method,
+  type Operation,
+} from './operations.ts'
+
+const DESCRIPTION = `Email-and-password sign-in on the app's own domain. JSON in, JSON out.
+
+**Refusals** are \`application/problem+json\` (RFC 9457): \`code\` is for programs, \`detail\` tells a person what to do. [All problems](/auth/problems).
+
+**Requests that change something** come from a page of the app's own origin, and are JSON (\`content-type: application/json\`, at most 16 KB, no name twice and none that is not listed). A request without \`Origin\` and \`Sec-Fetch-Site\`, which no browser sends, is served, too.
+
+**Every answer** says \`cache-control: no-store\` (but for the public keys) and has an \`x-request-id\`, by which the log has it.`
+
+const securitySchemes = {
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-session',
+    description:
+      'The refresh token, which login sets. On `http://localhost` the cookie is called `session`. Browsers send it by themselves: to try something here as somebody, sign in by the operation “Sign in”.',
+  },
+  accessToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: '`accessToken` of login or refresh. It goes before the cookie where both are sent.',
+  },
+  cron: {
+    type: 'http',
+    scheme: 'bearer',
+    description: '`CRON_SECRET`, which Vercel sends along with its cron.',
+  },
+}
+
+const rateLimit = rateLimitHeaders(limits.loginBySource, 6)
+
+const headers = {
+  RequestId: {
+    description: 'By which the log has this request.',
+    required: true,
+    schema: { type: 'string', pattern: '^[\\w:.-]{1,128}$' },
+    example: '7f4c2f0e-8a56-4b7e-9a43-6f1d0c5b2e91',
+  },
+  RetryAfter: {
+    description: 'Seconds to wait.',
+    required: true,
+    schema: { type: 'integer', minimum: 1 },
+    example: 6,
+  },
+  RateLimitPolicy: {
+    description: 'The limit of the source: requests (`q`) in so many seconds (`w`).',
+    required: true,
+    schema: { type: 'string' },
+    example: rateLimit['ratelimit-policy'],
+  },
+  RateLimit: {
+    description: 'Requests left (`r`), and seconds until there is one (`t`).',
+    required: true,
+    schema: { type: 'string' },
+    example: rateLimit['ratelimit'],
+  },
+  WwwAuthenticate: {
+    description: 'The scheme that would be accepted.',
+    required: true,
+    schema: { type: 'string', const: 'Bearer' },
+    example: 'Bearer',
+  },
+  Allow: {
+    description: 'The methods that are served.',
+    required: true,
+    schema: { type: 'string' },
+    example: 'GET, HEAD',
+  },
+}
+
+const ENDED_AT_LAST =
+  'Clears `__Host-session` and `signed-in` when the session has ended for good; not when another tab may just have signed in anew.'
+
+/** The names in answers of what `headers` describes. */
+const headersOfStatus: Record<number, Record<string, keyof typeof headers>> = {
+  401: { 'WWW-Authenticate': 'WwwAuthenticate' },
+  405: { Allow: 'Allow' },
+  429: { 'Retry-After': 'RetryAfter', 'RateLimit-Policy': 'RateLimitPolicy', RateLimit: 'RateLimit' },
+  503: { 'Retry-After': 'RetryAfter' },
+}
+
+function headersOf(status: number, cookies?: string): JsonSchema {
+  const named: Record<string, keyof typeof headers> = {
+    'X-Request-Id': 'RequestId',
+    ...headersOfStatus[status],
+  }
+  return {
+    ...Object.fromEntries(
+      Object.entries(named).map(([name, header]) => [name, { $ref: `#/components/headers/${header}` }]),
+    ),
+    ...(cookies !== undefined && { 'Set-Cookie': { description: cookies, schema: { type: 'string' } } }),
+  }
+}
+
+function success(status: number, answer: Operation['success'][number]): JsonSchema {
+  const [body, ...others] = answer.bodies.map(reference)
+  return {
+    description: answer.description,
+    headers: headersOf(status, answer.cookies),
+    ...(body !== undefined && {
+      content: {
+        'application/json': {
+          schema: others.length === 0 ? body : { anyOf: [body, ...others] },
+          examples: answer.examples,
+        },
+      },
+    }),
+  }
+}
+
+function refusal(status: number, codes: ProblemCode[]): JsonSchema {
+  return {
+    description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join('\n\n'),
+    headers: headersOf(status, codes.includes('session-ended') ? ENDED_AT_LAST : undefined),
+    content: {
+      'application/problem+json': {
+        schema: { ...reference(Problem), properties: { code: { enum: codes } } },
+        examples: Object.fromEntries(codes.map((code) => [code, { $ref: `#/components/examples/${code}` }])),
+      },
+    },
+  }
+}
+
+/** What an operation may answer with, in the order of the table of problems. */
+function codesOf(method: Method, operation: Operation): ProblemCode[] {
+  const own = new Set([...operation.problems, ...commonProblems(method, operation)])
+  return problemCodes.filter((code) => own.has(code))
+}
+
+/** Adds to `refusals` what it refers to there. */
+function responses(method: Method, operation: Operation, refusals: Record<string, JsonSchema>): JsonSchema {
+  const byStatus = Map.groupBy(codesOf(method, operation), (code) => problems[code].status)
+  return {
+    ...Object.fromEntries(
+      Object.entries(operation.success).map(([status, answer]) => [status, success(Number(status), answer)]),
+    ),
+    ...Object.fromEntries(
+      [...byStatus].map(([status, codes]) => {
+        const name = codes.join('_or_')
+        refusals[name] ??= refusal(status, codes)
+        return [status, { $ref: `#/components/responses/${name}` }]
+      }),
+    ),
+  }
+}
+
+/** What the document has once, by its name. */
+interface Named {
+  schemas: Record<string, JsonSchema>
+  refusals: Record<string, JsonSchema>
+}
+
+function parameters(query: core.$ZodType, schemas: Record<string, JsonSchema>): JsonSchema[] {
+  const name = reference(query).$ref.split('/').at(-1) ?? ''
+  const properties = schemas[name]?.['properties'] ?? {}
+  return Object.entries(properties).map(([field, schema]) => ({ name: field, in: 'query', schema }))
+}
+
+function described(method: Method, operation: Operation, { schemas, refusals }: Named): JsonSchema {
+  const { id, tag, summary, description, security, body, query } = operation
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    description,
+    security: securities[security],
+    ...(query !== undefined && { parameters: parameters(query, schemas) }),
+    ...(body !== undefined && {
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: reference(body.schema), examples: body.examples } },
+      },
+    }),
+    responses: responses(method, operation, refusals),
+  }
+}
+
+/** What `problem` answers, by the name under which the contract has it. */
+async function problemExamples(used: Set<ProblemCode>): Promise<JsonSchema> {
+  const named = [...used].toSorted().map(async (code) => {
+    const { 'validation-failed': invalid, 'weak-password': weak } = examples.fieldErrors
+    const errors = code === 'validation-failed' ? invalid : code === 'weak-password' ? weak : undefined
+    const body: Problem = JSON.parse(await problem(code, errors && { errors: [...errors] }).text())
+    // Not of the app that this was built for.
+    const value = { ...body, type: `${examples.origin}/auth/problems#${code}` }
+    return [code, { summary: STATUS_CODES[body.status], value }] as const
+  })
+  return Object.fromEntries(await Promise.all(named))
+}
+
+export async function openapiDocument() {
+  const schemas = componentSchemas()
+  const refusals: Record<string, JsonSchema> = {}
+  const paths: Record<string, JsonSchema> = {}
+  const used = new Set<ProblemCode>()
+  for (const [name, methods] of Object.entries(operations)) {
+    const entries = METHODS.flatMap((method) => {
+      const operation = methods[method]
+      return operation === undefined ? [] : [{ method, operation }]
+    })
+    paths[`/api/auth/${name}`] = Object.fromEntries(
+      entries.map(({ method, operation }) => [method, described(method, operation, { schemas, refusals })]),
+    )
+    for (const { method, operation } of entries) for (const code of codesOf(method, operation)) used.add(code)
+    // A query is laid out as parameters.
+    for (const {
+      operation: { query },
+    } of entries) {
+      if (query !== undefined) delete schemas[reference(query).$ref.split('/').at(-1) ?? '']
+    }
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Latchkey',
+      version: manifest.version,
+      description: DESCRIPTION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/', description: 'Where this document was loaded from.' }],
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+    paths,
+    components: {
+      schemas,
+      responses: refusals,
+      headers,
+      examples: await problemExamples(used),
+      securitySchemes,
+    },
+  }
+}

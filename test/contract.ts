@@ -1,0 +1,121 @@
+/** Holds every answer that a test gets against public/openapi.json: its status, headers and body are what the operation may answer. */
+import { readFileSync } from 'node:fs'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+
+interface Reference {
+  $ref?: string
+}
+
+interface Example extends Reference {
+  value?: unknown
+}
+
+interface ResponseObject extends Reference {
+  headers: Record<string, { $ref?: string; required?: boolean }>
+  content?: Record<string, { schema: object; examples?: Record<string, Example> }>
+}
+
+interface OperationObject {
+  operationId: string
+  requestBody?: { content: Record<string, { schema: object; examples: Record<string, Example> }> }
+  responses: Record<string, ResponseObject>
+}
+
+interface Contract {
+  paths: Record<string, Record<string, OperationObject>>
+  components: Record<string, Record<string, object>>
+}
+
+export const contract: Contract = JSON.parse(readFileSync('public/openapi.json', 'utf8'))
+
+// The formats all have a pattern beside them, or are for people.
+const ajv = new Ajv2020({ strict: false, validateFormats: false })
+ajv.addSchema({ $id: 'contract', components: contract.components })
+
+/** The schema as one that stands within the contract. */
+export function compile(schema: object): ValidateFunction {
+  return ajv.compile(
+    JSON.parse(JSON.stringify(schema), (key, value: string) => (key === '$ref' ? `contract${value}` : value)),
+  )
+}
+
+/** What a reference leads to, or the thing itself. */
+export function resolve<Thing extends Reference>(thing: Thing): Thing {
+  if (thing.$ref === undefined) return thing
+  const [, , group = '', name = ''] = thing.$ref.split('/')
+  return contract.components[group]?.[name] as Thing
+}
+
+interface Expected {
+  contentType: string | undefined
+  isBody: ValidateFunction | undefined
+  headers: string[]
+  requiredHeaders: string[]
+}
+
+const expectations = new Map<string, Expected>()
+/** `operationId status`, for each that was answered. */
+const seen = new Set<string>()
+
+/** What came back, in the form of a `Response` or of a test's own. */
+export interface ReceivedAnswer {
+  status: number
+  headers: Headers
+  body: unknown
+}
+
+/** Throws, and says why, when the contract has no such answer to such a request. */
+export function holdAgainstContract(method: string, path: string, answer: ReceivedAnswer): void {
+  const methods = contract.paths[path]
+  if (methods === undefined) throw new Error(`The contract has no ${path}.`)
+  const asked = method === 'HEAD' ? 'get' : method.toLowerCase()
+  // Whatever is not served is answered alike by all that is.
+  const operation =
+    Object.hasOwn(methods, asked) || answer.status !== 405 ? methods[asked] : Object.values(methods)[0]
+  const { status, headers, body } = answer
+  const said = `${method} ${path} → ${status} ${JSON.stringify(body)}`
+  const response = operation?.responses[status]
+  if (operation === undefined || response === undefined) throw new Error(`Not in the contract: ${said}`)
+
+  const name = `${operation.operationId} ${status}`
+  let expected = expectations.get(name)
+  if (expected === undefined) {
+    expected = expectedOf(resolve(response))
+    expectations.set(name, expected)
+  }
+  const { contentType, isBody } = expected
+  if (headers.get('content-type')?.split(';', 1)[0] !== contentType) {
+    throw new Error(`Another content type than ${contentType}: ${said}`)
+  }
+  if (body !== undefined && isBody === undefined) throw new Error(`A body where there is none: ${said}`)
+  // The answer to HEAD has none.
+  if (isBody !== undefined && !(method === 'HEAD' && body === undefined) && !isBody(body)) {
+    throw new Error(`${ajv.errorsText(isBody.errors)}: ${said}`)
+  }
+  const missing = expected.requiredHeaders.filter((header) => !headers.has(header))
+  // These say something; the others are the same on every answer.
+  const telling = ['set-cookie', 'retry-after', 'ratelimit', 'ratelimit-policy', 'www-authenticate', 'allow']
+  const unknown = telling.filter((header) => headers.has(header) && !expected.headers.includes(header))
+  if (missing.length > 0) throw new Error(`Without ${missing.join()}: ${said}`)
+  if (unknown.length > 0) throw new Error(`The contract has no ${unknown.join()} here: ${said}`)
+  seen.add(name)
+}
+
+function expectedOf({ headers, content }: ResponseObject): Expected {
+  const [[contentType, { schema }] = [undefined, { schema: undefined }]] = Object.entries(content ?? {})
+  const described = Object.entries(headers).map(([name, header]) => ({
+    name: name.toLowerCase(),
+    required: resolve(header).required === true,
+  }))
+  return {
+    contentType,
+    isBody: schema && compile(schema),
+    headers: described.map(({ name }) => name),
+    requiredHeaders: described.filter(({ required }) => required).map(({ name }) => name),
+  }
+}
+
+/** The answers that were seen in this process so far, as `operationId status`. */
+export function answersSeen(): ReadonlySet<string> {
+  return seen
+}
