@@ -17,7 +17,7 @@ const CHECKOUT = join(import.meta.dirname, '..')
 const OUTPUT = join('.vercel', 'output')
 /** Beside it, as the output is Vercel's. */
 export const BUILT_FUNCTIONS = join('.vercel', 'functions.json')
-const NOT_DEPLOYED = new Set(['node_modules', '.git', '.vercel', '.latchkey', 'coverage'])
+const NOT_DEPLOYED = new Set(['node_modules', '.git', '.vercel', '.latchkey', 'coverage', 'examples'])
 const require = createRequire(import.meta.url)
 
 /** Leaves the artefact in `<into>/.vercel/output` and resolves to that path. */
