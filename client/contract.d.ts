@@ -31,7 +31,9 @@ export interface Devices {
 }
 
 /** A link's token or the mail's six digits; the password as well, in another browser than the one that registered. */
-export type Verification = ({ token: string } | { email: string; code: string }) & { password?: string }
+export type Verification =
+  | (({ token: string } | { email: string; code: string }) & { password?: string | undefined })
+  | { stop: string }
 export type PasswordReset = ({ token: string } | { email: string; code: string }) & { password: string }
 
 /** Any endpoint may answer with one of these. */
