@@ -151,19 +151,25 @@ export async function showDevices() {
 function itemOf({ id, client, ip, createdAt, lastUsedAt, endsAt }, current) {
   const item = element('li', HTMLElement, cloneOf('#device'))
   element('.device-client', HTMLElement, item).textContent = client
-  element('.here', HTMLElement, item).hidden = !current
+  if (!current) element('.here', HTMLElement, item).remove()
   const facts = [
     `Signed in ${inFull(createdAt)}`,
-    `last used ${inFull(lastUsedAt)}`,
-    `ends ${inFull(endsAt)} at the latest`,
-    ...(ip === null ? [] : [`network ${ip}`]),
+    `Last used ${inFull(lastUsedAt)}${ip === null ? '' : `, from ${ip}`}`,
+    `Ends ${inFull(endsAt)} at the latest`,
   ]
-  element('.device-facts', HTMLElement, item).textContent = facts.join(' · ')
+  element('.device-facts', HTMLElement, item).replaceChildren(...facts.map(lineOf))
   const button = element('button', HTMLButtonElement, item)
-  button.hidden = current
   button.value = id
   element('.unseen', HTMLElement, button).textContent = ` of ${client}, signed in ${inFull(createdAt)}`
+  if (current) button.remove()
   return item
+}
+
+/** @param {string} text */
+function lineOf(text) {
+  const line = document.createElement('li')
+  line.textContent = text
+  return line
 }
 
 /** @param {string} template */

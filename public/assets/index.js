@@ -194,7 +194,9 @@ function showRoom(options) {
   ways.hidden = true
   rooms.hidden = false
   showView(view, options)
-  if (view === 'devices') void showDevices()
+  if (view !== 'devices') return
+  explainStep('devices')
+  void showDevices()
 }
 
 /**
@@ -258,7 +260,8 @@ async function callFunction() {
     const answer = await response.json()
     if (response.ok) return { ok: true, answer }
     const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined
-    return { ok: false, problem: { errors: [], ...answer, retryAfterSeconds } }
+    const requestId = response.headers.get('x-request-id') ?? undefined
+    return { ok: false, problem: { errors: [], ...answer, retryAfterSeconds, requestId } }
   } catch {
     const problem = { code: 'no-answer', status: 0, title: '', detail: '', errors: [] }
     return { ok: false, problem: { ...problem, retryAfterSeconds: undefined, requestId: undefined } }

@@ -29,6 +29,8 @@ const STEPS = {
   refresh:
     'The session cookie was sent, and a new access token came back. Unless the last turn was within 30 seconds, the cookie’s token gave way to its successor, and the seven idle days began anew.',
   call: 'The client sent the access token along as a bearer token. Had it been about to expire, the client would have renewed it first. It goes to this origin alone.',
+  devices:
+    'The session cookie was sent, and the server read from its database which sessions of the account live. To read, that is enough; to end one, it must be a session that began within the last 5 minutes.',
   'device-ended':
     'The session of that device is ended in the database: its cookie opens nothing any more. An access token that it still holds is refused where the row is looked at, and good for 15 minutes at most elsewhere.',
   'password-changed':
@@ -65,9 +67,9 @@ const unseen = {}
 
 /**
  * The access token as it can be told from another: its two readable parts, and a bit of the whole.
- * @type {{ header: object, claims: { iat: number, exp: number }, short: string, receivedAt: number } | undefined}
+ * @type {{ header: object, claims: { sid: string, iat: number, exp: number }, short: string, receivedAt: number } | undefined}
  */
-let token
+let lastToken
 /** @type {string | undefined} */
 let lastCode
 
@@ -132,11 +134,7 @@ async function noteCall(method, { pathname, search }, response) {
   lastCode = response ? refusal?.code : 'no-answer'
   const change = response?.ok && COOKIE_CHANGES[`${method} ${pathname.replace('/api/auth/', '')}`]
   if (change) unseen[change[0]] = change[1]
-  if (!response)
-    write('#happened', 'No answer came, so nobody here knows whether it was done. The cookies stay.')
-  else if (response.status >= 500)
-    write('#happened', 'The server could not do it. The cookies stay as they are.')
-  else if (!response.ok) write('#happened', 'The server refused, with the problem that the last call shows.')
+  if (!response?.ok) write('#happened', failure(response?.status, lastCode))
 
   const line = document.createElement('li')
   const call = document.createElement('code')
@@ -152,16 +150,34 @@ async function noteCall(method, { pathname, search }, response) {
   show()
 }
 
+/**
+ * @param {number} [status]
+ * @param {string} [code]
+ */
+function failure(status, code) {
+  if (status === undefined)
+    return 'No answer came, so nobody here knows whether it was done. The cookies stay.'
+  const what = status >= 500 ? 'The server could not do it' : 'The server refused'
+  return `${what} (${code ?? status}). Cookies, session and access token are as they were.`
+}
+
 /** The client keeps the access token to itself; what it tells the other tabs, this one can hear, too. */
 function watchToken() {
   new BroadcastChannel('latchkey').addEventListener('message', ({ data: { body, at } }) => {
+    lastToken = undefined
     if (body) {
       const [header, claims] = body.accessToken.split('.').slice(0, 2).map(decode)
       const short = `${body.accessToken.slice(0, 8)}…${body.accessToken.slice(-6)}`
-      token = { header, claims, short, receivedAt: at }
+      lastToken = { header, claims, short, receivedAt: at }
     }
     show()
   })
+}
+
+/** The token of the session that the page is in: the channel may be ahead of the client, or behind it. */
+function tokenNow() {
+  const state = session.getSnapshot()
+  return state.kind === 'signed-in' && state.session.id === lastToken?.claims.sid ? lastToken : undefined
 }
 
 /** @param {string} part of a JWT */
@@ -171,7 +187,7 @@ function decode(part) {
 
 function show() {
   const signedIn = session.getSnapshot().kind === 'signed-in'
-  if (!signedIn) token = undefined
+  const token = tokenNow()
   const hasCompanion = document.cookie.split('; ').includes('signed-in=1')
   showCookie('session', hasCompanion)
   showCookie('signed-in', hasCompanion)
@@ -200,6 +216,7 @@ function showCookie(name, held) {
 
 function tick() {
   const state = session.getSnapshot()
+  const token = tokenNow()
   if (state.kind !== 'signed-in' || !token) {
     write('.ends-in, .idle-in, #token-expires, #token-renewed', '')
     return

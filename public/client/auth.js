@@ -269,8 +269,9 @@ async function call(method, path, body) {
         const answer = text === '' ? undefined : JSON.parse(text);
         if (response.ok)
             return { ok: true, answer };
-        const { code, title, detail, errors = [], requestId } = answer;
+        const { code, title, detail, errors = [] } = answer;
         const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined;
+        const requestId = response.headers.get('x-request-id') ?? undefined;
         if (code !== undefined)
             return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds, requestId } };
     }
