@@ -87,14 +87,14 @@ connect(
     if (action === 'sign-out-everywhere') say('You are signed out on every device.')
     explainStep(action)
   },
-  () => shown.kind === 'signed-out',
+  endedMeanwhile,
 )
 
 connect(
   formOf('unknown'),
   () => refresh(),
   () => explainStep('restored'),
-  () => shown.kind === 'signed-out',
+  endedMeanwhile,
 )
 
 addEventListener('hashchange', () => {
@@ -110,7 +110,7 @@ else changed()
 async function findOut() {
   showView('checking', { focus: false })
   const result = await refresh()
-  if (result.ok || shown.kind !== 'unknown') return
+  if (result.ok || endedMeanwhile(result.problem) || shown.kind !== 'unknown') return
   showNotice(formOf('unknown'), ...explain(result.problem))
   showView('unknown')
   explainStep('unknown')
@@ -158,8 +158,24 @@ function signedOut(before) {
   delete document.documentElement.dataset.latch
   forgetView()
   showWayIn()
-  say(`${ended ? 'Your session has ended.' : 'You are no longer signed in.'} Sign in again to go on.`)
-  explainStep(ended ? 'session-ended' : 'signed-out-elsewhere')
+  if (ended) return sayEnded()
+  say('You are no longer signed in. Sign in again to go on.')
+  explainStep('signed-out-elsewhere')
+}
+
+function sayEnded() {
+  say('Your session has ended. Sign in again to go on.')
+  explainStep('session-ended')
+}
+
+/**
+ * Whether the page shows the sign-in form by now: it may have seen that the cookies were gone before the answer that says why.
+ * @param {import('./forms.js').Problem} problem
+ */
+function endedMeanwhile({ code }) {
+  if (shown.kind !== 'signed-out') return false
+  if (code === 'session-ended') sayEnded()
+  return true
 }
 
 /** The address bar names no form any more, so that the link to any of them leads somewhere. */
