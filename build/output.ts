@@ -42,7 +42,10 @@ export async function copySources(copy: string): Promise<void> {
   for (const name of await readdir(CHECKOUT)) {
     const isSecret = name.startsWith('.env') && name !== '.env.example'
     if (NOT_DEPLOYED.has(name) || isSecret) continue
-    await cp(join(CHECKOUT, name), join(copy, name), { recursive: true })
+    await cp(join(CHECKOUT, name), join(copy, name), {
+      recursive: true,
+      filter: (source) => basename(source) !== 'node_modules',
+    })
   }
 }
 
