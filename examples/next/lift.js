@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 const LATCHKEY = join(import.meta.dirname, '..', '..')
 const HERE = join(import.meta.dirname, 'latchkey')
-const PARTS = ['api/auth', 'lib', 'client', 'drizzle', 'build/migrate.ts']
+const PARTS = ['api/auth', 'lib', 'client', 'drizzle', 'build/check-environment.ts', 'build/migrate.ts']
 
 rmSync(HERE, { recursive: true, force: true })
 for (const part of PARTS) {
