@@ -124,6 +124,30 @@ test('devices: where the session has ended meanwhile, asking for the list leads 
   expect((await page.content()).includes(email)).toBe(false)
 })
 
+test('an end that the cookies tell before the answer does is still told as one', async () => {
+  const { visitor, page, email } = await signedIn()
+  await query(
+    `UPDATE sessions SET revoked_at = now() - interval '1 minute', revoked_because = 'reset'
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+  )
+  const held = Promise.withResolvers<void>()
+  const answered = Promise.withResolvers<void>()
+  await page.route('**/api/auth/refresh', async (route) => {
+    const response = await route.fetch()
+    answered.resolve()
+    await held.promise
+    await route.fulfill({ response })
+  })
+  await page.reload()
+  await answered.promise
+  await visitor.context.clearCookies()
+  await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
+  await expectView(page, 'Sign in')
+  held.resolve()
+  await expectText(page, 'Your session has ended.')
+})
+
 // --- The account ---
 
 test('password: faults go beside their fields; then this device stays signed in, with its tabs, and others do not', async () => {
