@@ -25,6 +25,8 @@ export interface StatementRow {
   /** Planning and execution in Postgres. */
   smallMs: Spread
   largeMs: Spread
+  /** The planning alone. */
+  largePlanningMs: number
   /** Of the medians. */
   growth: number
   smallPages: number
@@ -109,6 +111,8 @@ interface Scale {
   users: number
   databaseUrl: string
   people: People
+  /** For the explained statements: one connection. */
+  database: Client
   operations: Operation[]
   timings: Map<string, ExplainedStatement[]>
 }
@@ -134,14 +138,16 @@ try {
     eventsEach: EVENTS_EACH,
     rounds,
     seedSeconds: Math.round(seedSeconds),
-    databaseMb: await tableSizes(large.people.database),
+    databaseMb: await tableSizes(large.database),
     statements,
     maintenance,
   }
   print(figures)
   keepResults('growth', figures)
-  await small.people.stop()
-  await large.people.stop()
+  for (const { people, database } of [small, large]) {
+    await people.stop()
+    await database.end()
+  }
 } finally {
   await explaining.close()
   await stack.stop()
@@ -155,15 +161,13 @@ async function seededScale(name: string, users: number): Promise<Scale> {
   await seed(databaseUrl, users)
   const people = await gatherPeople({ databaseUrl, passwordHash: stack.passwordHash, existing: users })
   const operations = await operationsOf(people, stack.passwordHash)
-  return { users, databaseUrl, people, operations, timings: new Map() }
+  const database = await connect(databaseUrl)
+  return { users, databaseUrl, people, database, operations, timings: new Map() }
 }
 
 /** With the indexes away meanwhile: filling them at the end takes a third of the time. */
 async function seed(databaseUrl: string, users: number): Promise<void> {
-  const database = new Client({ connectionString: databaseUrl })
-  // Its end with the server's is no fault.
-  database.on('error', () => undefined)
-  await database.connect()
+  const database = await connect(databaseUrl)
   await database.query(`SET maintenance_work_mem = '512MB'`)
   await database.query('SET synchronous_commit = off')
   const constraints = await namedDefinitions(
@@ -192,6 +196,14 @@ async function seed(databaseUrl: string, users: number): Promise<void> {
   await database.query('VACUUM ANALYZE')
   await database.query('CHECKPOINT')
   await database.end()
+}
+
+async function connect(databaseUrl: string): Promise<Client> {
+  const database = new Client({ connectionString: databaseUrl })
+  // Its end with the server's is no fault.
+  database.on('error', () => undefined)
+  await database.connect()
+  return database
 }
 
 async function namedDefinitions(
@@ -225,12 +237,12 @@ async function explainStatements(small: Scale, large: Scale): Promise<StatementR
 
 async function explainOperation(
   deployment: Deployment,
-  { operations, people }: Scale,
+  { operations, database }: Scale,
   name: string,
 ): Promise<ExplainedStatement[]> {
   const operation = operations.find((one) => one.name === name)
   if (operation === undefined) throw new Error(`there is no operation ${name}`)
-  explaining.database = people.database
+  explaining.database = database
   const request = await operation.prepare()
   explaining.seen.length = 0
   const answer = await deployment.send(request)
@@ -273,6 +285,7 @@ function rowsOf(operation: string, place: string, small: Scale, large: Scale): S
       words: (last?.query ?? '').replaceAll(/\s+/g, ' ').trim().slice(0, WORD_CHARACTERS),
       smallMs,
       largeMs,
+      largePlanningMs: spread(ofLarge.map(({ planningMs }) => planningMs)).median,
       growth: Number((largeMs.median / smallMs.median).toFixed(2)),
       smallPages: pages(ofSmall),
       largePages: pages(ofLarge),
@@ -366,6 +379,7 @@ function print({ statements, maintenance, databaseMb }: Growth): void {
       operation: `${row.operation} (${row.statement})`,
       'small ms': row.smallMs.median,
       'large ms': row.largeMs.median,
+      'planning ms': row.largePlanningMs,
       growth: row.growth,
       pages: `${row.smallPages} → ${row.largePages}`,
       'seq scans': row.scans.filter((scan) => scan.endsWith('Seq Scan')).join(),

@@ -102,11 +102,12 @@ const fragments: Record<string, Fragment> = {
   growth: ({ growth }) =>
     growth &&
     table(
-      ['statement', 'small, ms', 'large, ms', 'growth', 'pages', 'scans'],
+      ['statement', 'small, ms', 'large, ms', 'of it planning', 'growth', 'pages', 'scans'],
       growth.statements.map((row) => [
         `${row.operation} (${row.statement})`,
         range(row.smallMs),
         range(row.largeMs),
+        short(row.largePlanningMs),
         `${row.growth} ×`,
         `${row.smallPages} → ${row.largePages}`,
         row.scans.join(', '),

@@ -3,7 +3,7 @@
  * the database and this process know the same ids and tokens without telling one another.
  */
 import { createHash } from 'node:crypto'
-import { Client } from 'pg'
+import { Pool } from 'pg'
 import { APP_ORIGIN, PASSWORD } from './stack.ts'
 
 export interface Person {
@@ -21,7 +21,7 @@ export interface People {
   next(): Person
   /** Sees to it that there are that many more. */
   ready(count: number): Promise<void>
-  database: Client
+  database: Pool
   stop(): Promise<void>
 }
 
@@ -79,10 +79,9 @@ export async function gatherPeople({
   existing = 0,
 }: PeopleOptions): Promise<People> {
   const { sealRefreshToken } = await import('../lib/refresh-token.ts')
-  const database = new Client({ connectionString: databaseUrl })
+  const database = new Pool({ connectionString: databaseUrl, max: 4 })
   // Its end with the server's is no fault.
   database.on('error', () => undefined)
-  await database.connect()
   let written = existing
   let used = 0
 

@@ -77,7 +77,9 @@ function fromNow(seconds: number): SQL {
 
 /**
  * Common table expressions that end the live sessions `which` names and write an event for each. Rows are locked in the
- * order of their ids, so two of these never wait for one another.
+ * order of their ids, so two of these never wait for one another. Where `which` has several ways to name a row, it is
+ * `id = ANY (ARRAY(… UNION ALL …))`: an OR of them would read the whole table, and a list that is a join would be
+ * looked at anew, on another snapshot, by whoever waited for a row.
  */
 export function endSessions(which: SQL, because: SQL | RevokedBecause, client: Client): SQL {
   const ended = sql`FROM ended`
@@ -151,11 +153,13 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
     ),
     forgotten AS (${forgetAttempts(sql`decode(${login.attempts}, 'hex')`, sql`EXISTS (SELECT FROM account)`)}),
     ${endSessions(
-      sql`EXISTS (SELECT FROM account) AND (family_hash = ${presented}::bytea OR id IN (
-        SELECT id FROM sessions
+      sql`EXISTS (SELECT FROM account) AND id = ANY (ARRAY(
+        SELECT id FROM sessions WHERE family_hash = ${presented}::bytea
+        UNION ALL
+        (SELECT id FROM sessions
         WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND expires_at > now()
           AND family_hash IS DISTINCT FROM ${presented}::bytea
-        ORDER BY created_at DESC OFFSET ${MAX_SESSIONS_PER_ACCOUNT - 1}))`,
+        ORDER BY created_at DESC OFFSET ${MAX_SESSIONS_PER_ACCOUNT - 1})))`,
       sql`CASE WHEN family_hash = ${presented}::bytea THEN 'replaced' ELSE 'session-limit' END`,
       client,
     )},
@@ -278,7 +282,13 @@ export async function endSession(token: RefreshToken, everywhere: boolean, clien
       WHERE ${everywhere} AND s.family_hash = ${family}::bytea AND s.revoked_at IS NULL AND s.expires_at > now()
         AND ${accepts(token)}
     ),
-    ${endSessions(sql`family_hash = ${family}::bytea OR user_id IN (SELECT user_id FROM presented)`, 'logout', client)}
+    ${endSessions(
+      sql`id = ANY (ARRAY(
+        SELECT id FROM sessions WHERE family_hash = ${family}::bytea
+        UNION ALL SELECT s.id FROM presented JOIN sessions s ON s.user_id = presented.user_id))`,
+      'logout',
+      client,
+    )}
     SELECT FROM ended`)
 }
 
