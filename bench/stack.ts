@@ -47,7 +47,7 @@ export async function startBenchStack(): Promise<BenchStack> {
     CRON_SECRET: randomBytes(32).toString('base64'),
     DATABASE_URL: databaseUrl,
     NEON_FETCH_ENDPOINT: ready.gatewayUrl,
-    RESEND_API_KEY: 're_of_a_bench',
+    RESEND_API_KEY: 're_of_a_deployment',
     RESEND_BASE_URL: ready.mailUrl,
     MAIL_FROM: 'Latchkey <login@latchkey.test>',
     BENCH_PASSWORD: PASSWORD,

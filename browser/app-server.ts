@@ -120,18 +120,15 @@ async function sendPage(pathname: string, response: ServerResponse): Promise<voi
     response.writeHead(308, { location: clean }).end()
     return
   }
-  const names = extname(pathname) === '' ? [`${pathname}.html`, join(pathname, 'index.html')] : [pathname]
-  const bodies = await Promise.all(
-    names.map((name) => readFile(join(PUBLIC, normalize(name))).catch(() => undefined)),
-  )
-  const body = bodies.find((file) => file !== undefined)
+  const name = pathname === '/' ? '/index.html' : extname(pathname) === '' ? `${pathname}.html` : pathname
+  const body = await readFile(join(PUBLIC, normalize(name))).catch(() => undefined)
   if (body === undefined) {
     response
       .writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
       .end('The page could not be found')
     return
   }
-  const contentType = CONTENT_TYPES[extname(names[0] ?? '')] ?? 'application/octet-stream'
+  const contentType = CONTENT_TYPES[extname(name)] ?? 'application/octet-stream'
   response.writeHead(200, {
     'content-type': contentType,
     'cache-control': 'public, max-age=0, must-revalidate',

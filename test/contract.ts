@@ -66,7 +66,7 @@ export interface ReceivedAnswer {
 
 /** Throws, and says why, when the contract has no such answer to such a request. */
 export function holdAgainstContract(method: string, path: string, answer: ReceivedAnswer): void {
-  const methods = contract.paths[path]
+  const methods = contract.paths[path.split('?', 1)[0] ?? '']
   if (methods === undefined) throw new Error(`The contract has no ${path}.`)
   const asked = method === 'HEAD' ? 'get' : method.toLowerCase()
   // Whatever is not served is answered alike by all that is.

@@ -61,6 +61,7 @@ afterAll(async () => {
 
 test('npm run dev says what to open, and the whole story runs over HTTP', { timeout: 150_000 }, async () => {
   expect(output).toContain(`${origin}/`)
+  expect(output).toContain(`${origin}/docs`)
   expect(output).toContain(`${inboxUrl}/inbox`)
   await expectPages({ origin, inboxUrl })
   await expectStory({ origin, inboxUrl })

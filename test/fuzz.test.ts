@@ -14,6 +14,7 @@ import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signingKeys } from '../lib/keys.ts'
 import { problems } from '../lib/problems.ts'
+import { holdAgainstContract, type ReceivedAnswer } from './contract.ts'
 import { query } from './database.ts'
 import { insertPeople, stored, type People } from './fuzz-people.ts'
 import { fuzzRequests, PASSWORD_MARK, type FuzzRequest } from './fuzz-requests.ts'
@@ -177,9 +178,16 @@ async function check(request: FuzzRequest): Promise<void> {
     expect(answer.headers['x-request-id']).toBe(requestId)
   }
   if (request.statuses) expect(request.statuses, request.kind).toContain(answer.status)
+  holdAgainstContract(request.method, pathname, received(answer))
   if (answer.status >= 400) expectProblem(answer, request.method)
   else expectSuccess(answer, request.method)
   expectNoSecrets(answer)
+}
+
+/** In the form that the contract is held against. */
+function received({ status, headers, body }: Answered): ReceivedAnswer {
+  const fields = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)])
+  return { status, headers: new Headers(fields), body: body === '' ? undefined : JSON.parse(body) }
 }
 
 function count(key: string): void {

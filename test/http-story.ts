@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseSetCookie } from 'cookie'
 import { expect } from 'vitest'
+import { holdAgainstContract } from './contract.ts'
 
 const PASSWORD = 'correct horse battery staple'
 const OTHER_PASSWORD = 'violet teapots orbit the moon'
@@ -35,7 +36,9 @@ function newClient(origin: string) {
         else cookies.set(key, value ?? '')
       }
       const text = await response.text()
-      return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+      const answer = { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+      holdAgainstContract(method, `/api/auth/${name}`, { ...answer, headers: response.headers })
+      return answer
     },
   }
 }

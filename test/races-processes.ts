@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseSetCookie } from 'cookie'
 import { startHandler } from './handler.ts'
+import { holdAgainstContract } from './contract.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
 export interface RaceAnswer {
@@ -67,6 +68,8 @@ export async function startProcesses(count: number): Promise<Processes> {
       })
       const text = await response.text()
       const answer = text === '' ? undefined : JSON.parse(text)
+      const { status, headers } = response
+      holdAgainstContract(method, `/api/auth/${target}`, { status, headers, body: answer })
       if (response.status >= 500) {
         await sleep(LOG_DELAY_MS)
         const reason = reasons.get(requestId) ?? 'nothing logged'

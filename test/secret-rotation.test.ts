@@ -4,6 +4,7 @@ import { parseSetCookie } from 'cookie'
 import { decodeProtectedHeader } from 'jose'
 import { afterAll, expect, test, vi } from 'vitest'
 import type { EndpointName } from './browser.ts'
+import { holdAgainstContract } from './contract.ts'
 import { newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './people.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
@@ -57,7 +58,9 @@ async function deployment(secrets: string) {
     }
     // oxlint-disable-next-line typescript/no-explicit-any -- read as a client reads it
     const body: any = await response.json()
-    return { status: response.status, body }
+    const { status, headers: received } = response
+    holdAgainstContract(method, `/api/auth/${name}`, { status, headers: received, body })
+    return { status, body }
   }
 }
 
