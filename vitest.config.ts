@@ -51,6 +51,17 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      // Wants the example's own packages: `npm run test:next`.
+      {
+        test: {
+          name: 'next',
+          include: ['examples/*.test.ts'],
+          globalSetup: ['test/global-postgres.ts'],
+          setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 300_000,
+        },
+      },
       {
         test: {
           name: 'dev',

@@ -1,8 +1,8 @@
-/** For everybody: by the keyboard alone, and by axe-core in every state of every page, in light and in dark. */
+/** For everybody: by the keyboard alone, and by axe-core in every state of every page, in light and dark, wide and on a phone. */
 import axe from 'axe-core'
 import type { Locator, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { gateway, inboxUrl, visit } from './app.ts'
+import { gateway, inboxUrl, query, visit } from './app.ts'
 import { codeIn, linkIn, mailsTo } from './mails.ts'
 import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register } from './people.ts'
 import { createAccount, fillSignIn } from './story.ts'
@@ -74,6 +74,52 @@ test('by the keyboard alone: sign in after a mistake, refresh, sign out', async 
   expect(await focused(page)).toBe('Sign in')
 })
 
+test('by the keyboard alone: a device is ended after signing in again, and the account is deleted', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  const email = await openAccount(visitor, inboxUrl)
+  const phone = await visit()
+  await phone.page.goto('/')
+  await fillSignIn(phone.page, email, PASSWORD)
+  await page.goto('/')
+  await fillSignIn(page, email, PASSWORD)
+  await query(
+    `UPDATE sessions SET authenticated_at = authenticated_at - interval '10 minutes'
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+  )
+  await page.keyboard.press('Shift+Tab')
+  expect(await focused(page)).toBe('Delete')
+  await page.keyboard.press('Shift+Tab')
+  await page.keyboard.press('Shift+Tab')
+  await page.keyboard.press('Shift+Tab')
+  expect(await focused(page)).toBe('Devices')
+  await page.keyboard.press('Enter')
+  await expectView(page, 'Your devices')
+  expect(await focused(page)).toBe('Your devices')
+  await page.getByRole('button', { name: 'End all others' }).waitFor()
+  await tabTo(page, 'End all others')
+  await page.keyboard.press('Enter')
+  await expect.poll(() => focused(page)).toBe('Password')
+  await page.keyboard.type(PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.getByRole('status').filter({ hasText: 'Every other device is signed out.' }).waitFor()
+  expect(await focused(page)).toBe('Your devices')
+
+  await page.keyboard.press('Shift+Tab')
+  expect(await focused(page)).toBe('Delete')
+  await page.keyboard.press('Enter')
+  await expectView(page, 'Delete your account')
+  await tabTo(page, 'Current password')
+  await page.keyboard.type(PASSWORD)
+  await tabTo(page, 'Delete my account for good')
+  await page.keyboard.press('Space')
+  await tabTo(page, 'Delete account')
+  await page.keyboard.press('Enter')
+  await expectView(page, 'Sign in')
+  expect(await focused(page)).toBe('Sign in')
+})
+
 test('by the keyboard alone: an account is made, and confirmed on another device with code and password', async () => {
   const { page } = await visit()
   const email = newAddress()
@@ -131,6 +177,11 @@ test('password managers are told what each field is for', async () => {
   expect(await purposes('/', '#create-account form')).toEqual(['email: username', 'password: new-password'])
   expect(await purposes('/', '#verify-code')).toEqual([...withCode, 'password: current-password'])
   expect(await purposes('/', '#reset-code')).toEqual([...withCode, 'password: new-password'])
+  const own = ['null: username', 'currentPassword: current-password']
+  const ownChange = ['null: username', 'currentPassword: current-password', 'newPassword: new-password']
+  expect(await purposes('/', '#sign-in-again')).toEqual(['null: username', 'password: current-password'])
+  expect(await purposes('/', '#change-password form')).toEqual(ownChange)
+  expect(await purposes('/', '#change-email form')).toEqual([own[0], 'email: email', own[1]])
   expect(await purposes('/auth/verify', '#code-form')).toEqual([...withCode, 'password: current-password'])
   expect(await purposes('/auth/reset', '#code-form')).toEqual([...withCode, 'password: new-password'])
   expect(await purposes('/auth/reset', '#reset-form')).toEqual(['password: new-password'])
@@ -143,6 +194,7 @@ test('password managers are told what each field is for', async () => {
 
 /** WCAG 2.2, 1.4.10: nothing needs scrolling in two directions at that width. */
 const NARROWEST_PX = 320
+const NARROW = { width: NARROWEST_PX, height: 800 }
 const WIDE = { width: 1280, height: 800 }
 
 interface AxeResults {
@@ -159,16 +211,18 @@ const AXE_OPTIONS = {
 async function faultsOf(page: Page, state: string): Promise<string[]> {
   const faults: string[] = []
   if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(axe.source)
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    const { violations } = await page.evaluate<AxeResults>(`axe.run(document, ${AXE_OPTIONS[colorScheme]})`)
-    for (const { id, nodes } of violations) {
-      for (const { html, failureSummary } of nodes) {
-        faults.push(`${state}, ${colorScheme}: ${id}: ${html} ${failureSummary}`)
+  for (const viewport of [WIDE, NARROW]) {
+    await page.setViewportSize(viewport)
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      const { violations } = await page.evaluate<AxeResults>(`axe.run(document, ${AXE_OPTIONS[colorScheme]})`)
+      for (const { id, nodes } of violations) {
+        for (const { html, failureSummary } of nodes) {
+          faults.push(`${state}, ${viewport.width} px, ${colorScheme}: ${id}: ${html} ${failureSummary}`)
+        }
       }
     }
   }
-  await page.setViewportSize({ width: NARROWEST_PX, height: WIDE.height })
   const width = Number(await page.evaluate('document.documentElement.scrollWidth'))
   if (width > NARROWEST_PX) faults.push(`${state}: ${width} px wide at ${NARROWEST_PX}`)
   await page.setViewportSize(WIDE)
@@ -235,6 +289,12 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   await check('signed in')
   await press('Refresh now')
   await expectText(page, 'Refreshed: a new access token')
+  await press('Call a function')
+  await expectText(page, 'The function knows you')
+  await check('signed in, with a status')
+  await visitRooms(page, email, check)
+  await page.getByRole('link', { name: 'Session' }).click()
+  await expectView(page, 'You are signed in')
   gateway.fault = () => ({ kind: 'refuse' })
   await press('Sign out')
   await expectText(page, 'Not available at the moment')
@@ -244,6 +304,50 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   await check('signed in or not')
   expect(faults).toEqual([])
 })
+
+/** The parts of the account, as they begin and with something wrong. */
+async function visitRooms(
+  page: Page,
+  email: string,
+  check: (state: string) => Promise<unknown>,
+): Promise<void> {
+  const press = (name: string) => page.getByRole('button', { name, exact: true }).click()
+  const enter = async (link: string, heading: string) => {
+    await page.getByRole('link', { name: link, exact: true }).click()
+    await expectView(page, heading)
+  }
+  const phone = await visit()
+  await phone.page.goto('/')
+  await fillSignIn(phone.page, email, PASSWORD)
+  await query(
+    `UPDATE sessions SET authenticated_at = authenticated_at - interval '10 minutes'
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+  )
+  await enter('Devices', 'Your devices')
+  await expectText(page, 'this device')
+  await check('devices')
+  await press('End all others')
+  await expectText(page, 'Sign in again to do this')
+  await press('Sign in and end it')
+  await expectText(page, 'Password is missing.')
+  await check('devices, sign in again')
+  await enter('Password', 'Change your password')
+  await check('password')
+  await press('Change password')
+  await expectText(page, 'Current password is missing.')
+  await check('password, fields missing')
+  await enter('Email', 'Change your email address')
+  await field(page, 'New email address').fill('not an address')
+  await field(page, 'Current password').fill(PASSWORD)
+  await press('Change email address')
+  await page.locator('#change-email-new[aria-invalid]').waitFor()
+  await check('address, refused')
+  await enter('Delete', 'Delete your account')
+  await press('Delete account')
+  await expectText(page, 'Tick this to go on.')
+  await check('deletion, fields missing')
+}
 
 test('the pages of mailed links: no state of them has such a fault', async () => {
   const visitor = await visit()

@@ -262,6 +262,39 @@ describe('when something goes wrong', () => {
     expect(await check(page)).toBe('signed-in')
   })
 
+  test('a refresh at a person’s wish waits for no pause, tells why it failed, and reaches the other tabs', async () => {
+    const { visitor, page } = await signedInVisitor()
+    visitor.expected.push(/status of 503/)
+    const second = await newTab(visitor)
+    await watch(second)
+    await second.waitForFunction(() => auth.session.getSnapshot().kind === 'signed-in')
+    gateway.fault = () => ({ kind: 'refuse' })
+    for (let round = 0; round < 2; round += 1) {
+      expect(await page.evaluate(() => auth.refresh())).toMatchObject({
+        ok: false,
+        problem: { code: 'unavailable', status: 503, retryAfterSeconds: 5, requestId: expect.any(String) },
+      })
+    }
+    expect(await stateOf(page)).toBe('signed-in')
+    gateway.fault = undefined
+    served.length = 0
+    const heard = second.evaluate(() => {
+      const count = states.length
+      return new Promise<boolean>((resolve) => {
+        auth.session.subscribe(() => resolve(states.length > count))
+      })
+    })
+    expect(await page.evaluate(() => auth.refresh())).toMatchObject({ ok: true, answer: { session: {} } })
+    expect(await heard).toBe(true)
+    expect(calls('refresh')).toBe(1)
+    await page.evaluate(() => auth.logout({ everywhere: true }))
+    expect(await page.evaluate(() => auth.refresh())).toMatchObject({
+      ok: false,
+      problem: { code: 'session-ended' },
+    })
+    expect(await stateOf(page)).toBe('signed-out')
+  })
+
   test('a device that slept through the token wakes up signed in; one that slept through the session, signed out', async () => {
     const { page, email } = await signedInVisitor()
     await watch(page)

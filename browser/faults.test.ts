@@ -44,6 +44,7 @@ async function pressThroughFaults(visitor: Visitor, button: string): Promise<voi
   await press.click()
   await expectNotice(page, DATABASE_AWAY)
   await expectNotice(page, 'Try again in 5 seconds.')
+  await expectNotice(page, 'Request id: ')
   expect(await typed(page)).toEqual(before)
   await cutOff(visitor)
   await press.click()

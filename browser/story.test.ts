@@ -171,6 +171,38 @@ test('a second browser is asked for the password; a wrong one does not use up th
   await expectView(opened, 'Your address is confirmed')
 })
 
+test('a person ends another device, changes the password and deletes the account', async () => {
+  const visitor = await visit()
+  const { page } = visitor
+  const email = await openAccount(visitor, inboxUrl)
+  const other = await visit()
+  await other.page.goto('/')
+  await fillSignIn(other.page, email, PASSWORD)
+  await page.goto('/')
+  await fillSignIn(page, email, PASSWORD)
+  const done = (text: string) => page.getByRole('status').filter({ hasText: text }).waitFor()
+  await page.getByRole('link', { name: 'Devices' }).click()
+  await page.getByRole('button', { name: 'End all others' }).click()
+  await done('Every other device is signed out.')
+  await other.page.reload()
+  await expectView(other.page, 'Sign in')
+
+  await page.getByRole('link', { name: 'Password', exact: true }).click()
+  await field(page, 'Current password').fill(PASSWORD)
+  await field(page, 'New password').fill(OTHER_PASSWORD)
+  await page.getByRole('button', { name: 'Change password' }).click()
+  await done('Your password is changed.')
+  await page.reload()
+  await expectView(page, 'Change your password')
+
+  await page.getByRole('link', { name: 'Delete' }).click()
+  await field(page, 'Current password').fill(OTHER_PASSWORD)
+  await page.getByLabel('Delete my account for good').check()
+  await page.getByRole('button', { name: 'Delete account' }).click()
+  await expectView(page, 'Sign in')
+  await done('Your account is deleted.')
+})
+
 test('a new address is confirmed by its link in the browser that is signed in, without the password', async () => {
   const visitor = await visit()
   const { context, page } = visitor

@@ -17,7 +17,7 @@ const CHECKOUT = join(import.meta.dirname, '..')
 const OUTPUT = join('.vercel', 'output')
 /** Beside it, as the output is Vercel's. */
 export const BUILT_FUNCTIONS = join('.vercel', 'functions.json')
-const NOT_DEPLOYED = new Set(['node_modules', '.git', '.vercel', '.latchkey', 'coverage'])
+const NOT_DEPLOYED = new Set(['node_modules', '.git', '.vercel', '.latchkey', 'coverage', 'examples'])
 const require = createRequire(import.meta.url)
 
 /** Leaves the artefact in `<into>/.vercel/output` and resolves to that path. */
@@ -42,7 +42,10 @@ export async function copySources(copy: string): Promise<void> {
   for (const name of await readdir(CHECKOUT)) {
     const isSecret = name.startsWith('.env') && name !== '.env.example'
     if (NOT_DEPLOYED.has(name) || isSecret) continue
-    await cp(join(CHECKOUT, name), join(copy, name), { recursive: true })
+    await cp(join(CHECKOUT, name), join(copy, name), {
+      recursive: true,
+      filter: (source) => basename(source) !== 'node_modules',
+    })
   }
 }
 

@@ -25,6 +25,8 @@ export interface Problem<Code extends string = string> extends Required<
   /** The HTTP status; 0 when there was no answer. */
   status: number
   retryAfterSeconds: number | undefined
+  /** What the server's log knows it by. */
+  requestId: string | undefined
 }
 
 export type Result<Answer, Code extends string> =
@@ -44,8 +46,10 @@ export type SessionState =
 
 const API = '/api/auth/'
 /** Three tries and the waits between them stay within the server's window of 30 s. */
-const TIMEOUT_MS = 8_000
+const REFRESH_TIMEOUT_MS = 8_000
 const TRIES = 3
+/** What is not tried again may take its time. */
+const TIMEOUT_MS = 30_000
 const FIRST_WAIT_MS = 500
 const LONGEST_PAUSE_MS = 60_000
 /** An access token is renewed so long before it expires. */
@@ -54,6 +58,8 @@ const EARLY_MS = 60_000
 const JUST_NOW_MS = 5_000
 
 // --- What is known ---
+
+type Refreshed = Result<SessionBody, Operations['refresh']['code']>
 
 interface Held {
   body: SessionBody
@@ -75,7 +81,7 @@ let held: Held | undefined
 let era = 0
 /** When the state last changed: what a tab told before that, and was delivered late, is old news. */
 let asOf = 0
-let renewing: Promise<void> | undefined
+let renewing: Promise<Refreshed | undefined> | undefined
 let failures = 0
 let pausedUntil = 0
 let channel: BroadcastChannel | undefined
@@ -179,24 +185,30 @@ async function freshToken(): Promise<string | undefined> {
 }
 
 /** One at a time in a tab, however many ask. */
-function renew(): Promise<void> {
+function renew(): Promise<Refreshed | undefined> {
   renewing ??= tryToRenew().finally(() => (renewing = undefined))
   return renewing
 }
 
-async function tryToRenew(): Promise<void> {
+/** What the server said last; undefined when it was not asked, in a pause. */
+async function tryToRenew(): Promise<Refreshed | undefined> {
   const begun = era
   let raced = false
+  let result: Refreshed | undefined
   for (let tries = 1; Date.now() >= pausedUntil; tries += 1) {
-    const result = await call<'refresh'>('POST', 'refresh', {})
-    if (era !== begun) return
-    if (result.ok) return signedIn(result.answer)
+    result = await call<'refresh'>('POST', 'refresh', {})
+    if (era !== begun) return result
+    if (result.ok) {
+      signedIn(result.answer)
+      return result
+    }
     const { code, retryAfterSeconds = 0 } = result.problem
     if (code === 'session-ended') {
       // The cookie is still there: another tab may have signed in anew while this was on its way.
       if (raced || !mayBeSignedIn()) {
         pausedUntil = Date.now() + aboutTwice(TRIES)
-        return signedOut()
+        signedOut()
+        return result
       }
       raced = true
     } else if (tries === TRIES || retryAfterSeconds > 0) {
@@ -204,9 +216,10 @@ async function tryToRenew(): Promise<void> {
       pausedUntil = Date.now() + Math.max(retryAfterSeconds * 1000, aboutTwice(failures + TRIES))
     } else {
       await new Promise((resolve) => setTimeout(resolve, aboutTwice(tries)))
-      if (era !== begun) return
+      if (era !== begun) return result
     }
   }
+  return result
 }
 
 /** Twice as long each time, up to a minute, and never the same for all: they would all come back at once. */
@@ -253,12 +266,19 @@ export function requestVerification(email: string): Called<'requestVerification'
   return call<'requestVerification'>('POST', 'verify', { email })
 }
 
+/** Confirms an address; with `{ stop }`, a link's token, stops a change of address. */
 export function verify(proof: Verification): Called<'verify'> {
   return call<'verify'>('PUT', 'verify', proof)
 }
 
 export async function login(person: { email: string; password: string }): Called<'login'> {
   return replaced(await call<'login'>('POST', 'login', person))
+}
+
+/** A new token and the account as it is now, although the token held may be good: at a person's wish, it waits for no pause. */
+export async function refresh(): Promise<Refreshed> {
+  pausedUntil = 0
+  return (await renew()) ?? noAnswer(0)
 }
 
 /** Signs out here, or on every device. Not done when there is no answer: say so, and let the person try again. */
@@ -339,7 +359,7 @@ async function call<
     const response = await fetch(API + path, {
       method,
       cache: 'no-store',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(path === 'refresh' ? REFRESH_TIMEOUT_MS : TIMEOUT_MS),
       ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     })
     status = response.status
@@ -348,20 +368,26 @@ async function call<
     if (response.ok) return { ok: true, answer }
     const { code, title, detail, errors = [] } = answer
     const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined
+    const requestId = response.headers.get('x-request-id') ?? undefined
     if (code !== undefined)
-      return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds } }
+      return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds, requestId } }
   } catch {
     // No connection, no time left, or an answer that is not ours.
   }
-  const title = 'No answer'
-  const detail = 'The server could not be reached. Check the connection, then try again.'
-  const problem: Problem<Operations[Name]['code']> = {
-    code: 'no-answer',
-    status,
-    title,
-    detail,
-    errors: [],
-    retryAfterSeconds: undefined,
+  return noAnswer(status)
+}
+
+function noAnswer(status: number): { ok: false; problem: Problem<never> } {
+  return {
+    ok: false,
+    problem: {
+      code: 'no-answer',
+      status,
+      title: 'No answer',
+      detail: 'The server could not be reached. Check the connection, then try again.',
+      errors: [],
+      retryAfterSeconds: undefined,
+      requestId: undefined,
+    },
   }
-  return { ok: false, problem }
 }

@@ -32,6 +32,7 @@ import {
   type User,
 } from './sessions.ts'
 import { newFamily } from './refresh-token.ts'
+import { recordWho } from './request-record.ts'
 
 export type Reauthentication =
   /** The credential stands for no live session. */
@@ -74,6 +75,7 @@ export async function beginReauthentication(credential: Credential): Promise<Rea
     return { kind: 'limited', waitSeconds: row.account_wait_seconds ?? row.attempt_wait_seconds ?? 1 }
   }
   const user = { id: row.user_id, email: row.email, role: row.role }
+  recordWho(user.id, row.session_id)
   return {
     kind: 'counted',
     subject: checkedSubject(user, row.failures),

@@ -41,7 +41,8 @@ async function importsOfCryptography(): Promise<string[][]> {
     const imports = source.matchAll(
       /import (?:type )?\{([^}]+)\} from '(node:crypto|jose|@node-rs\/argon2)'/g,
     )
-    for (const [, names = '', from = ''] of imports) {
+    const later = source.matchAll(/const \{([^}]+)\} = await import\('(bcryptjs)'\)/g)
+    for (const [, names = '', from = ''] of [...imports, ...later]) {
       const imported = names.split(',').map((name) => name.trim().replace(/^type /, ''))
       found.push([file, from, ...imported.filter((name) => name !== '').toSorted()])
     }
@@ -140,9 +141,13 @@ test('[ASVS 11.1.3] [ASVS 11.2.1] whatever imports cryptography is in the docs w
 test('[ASVS 11.1.3] [ASVS 11.2.1] cryptography comes by no other way than an import by name', async () => {
   for (const [file, source] of await sources()) {
     const mentions =
-      source.match(/['"](?:node:)?crypto['"]|['"]jose[^'"]*['"]|['"]@node-rs\/[^'"]*['"]/g) ?? []
+      source.match(
+        /['"](?:node:)?crypto['"]|['"]jose[^'"]*['"]|['"]@node-rs\/[^'"]*['"]|['"]bcrypt[^'"]*['"]/g,
+      ) ?? []
     const named =
-      source.match(/import (?:type )?\{[^}]+\} from '(?:node:crypto|jose|@node-rs\/argon2)'/g) ?? []
+      source.match(
+        /import (?:type )?\{[^}]+\} from '(?:node:crypto|jose|@node-rs\/argon2)'|const \{[^}]+\} = await import\('bcryptjs'\)/g,
+      ) ?? []
     expect(mentions.length, file).toBe(named.length)
     expect(source, file).not.toMatch(/\bcrypto\.|\bsubtle\b|webcrypto/)
   }

@@ -10,6 +10,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import { CasingCache } from 'drizzle-orm/casing'
 import { getTypeParser, type TypeId } from 'pg-types'
 import { environment } from './env.ts'
+import { countRoundTrip } from './request-record.ts'
 import { unavailable } from './unavailable.ts'
 
 export const DATABASE_TIMEOUT_MS = 5_000
@@ -44,8 +45,10 @@ function driver(): Driver {
   if (connected === undefined) {
     const { databaseUrl, neonFetchEndpoint } = environment()
     if (neonFetchEndpoint !== undefined) neonConfig.fetchEndpoint = neonFetchEndpoint
-    neonConfig.fetchFunction = (url: string, init: RequestInit) =>
-      fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })
+    neonConfig.fetchFunction = (url: string, init: RequestInit) => {
+      countRoundTrip()
+      return fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })
+    }
     connected = neon(databaseUrl)
   }
   return connected

@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { Client } from './client.ts'
 import { run, runRepeatable } from './database.ts'
+import { recordWho } from './request-record.ts'
 import { endSessions, sessionOf, type Credential } from './sessions.ts'
 
 export interface Device {
@@ -68,15 +69,21 @@ export async function endDevices(
   client: Client,
 ): Promise<Ending> {
   const chosen = choice === 'others' ? sql`id <> (SELECT id FROM me)` : sql`id = ${choice.id}::uuid`
-  const [row] = await run<{ id: string; authenticated_recently: boolean; ended: string[] }>(sql`
+  const [row] = await run<{
+    id: string
+    user_id: string
+    authenticated_recently: boolean
+    ended: string[]
+  }>(sql`
     WITH me AS (${sessionOf(credential)}),
     ${endSessions(
       sql`user_id = (SELECT user_id FROM me WHERE authenticated_recently) AND ${chosen}`,
       'ended-by-owner',
       client,
     )}
-    SELECT id, authenticated_recently, ARRAY(SELECT id FROM ended) AS ended FROM me`)
+    SELECT id, user_id, authenticated_recently, ARRAY(SELECT id FROM ended) AS ended FROM me`)
   if (row === undefined) return { kind: 'signed-out' }
+  recordWho(row.user_id, row.id)
   if (!row.authenticated_recently) return { kind: 'reauthentication-required' }
   if (choice !== 'others' && row.ended.length === 0) return { kind: 'not-found' }
   return { kind: 'ended', current: row.ended.includes(row.id) }

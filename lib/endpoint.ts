@@ -3,10 +3,11 @@
  * answer, and the last word when something throws.
  */
 import { clientOf, type Client } from './client.ts'
-import { environmentFaults } from './env.ts'
+import { configuration, environment, environmentFaults } from './env.ts'
 import { log, type LogLevel } from './log.ts'
 import { isForeign } from './origin-check.ts'
 import { problem, problemCodeOf } from './problems.ts'
+import { inRequest, type RequestRecord } from './request-record.ts'
 import { isUnavailable } from './unavailable.ts'
 
 type Handler = (request: Request, client: Client) => Response | Promise<Response>
@@ -37,22 +38,35 @@ export function endpoint(handlers: Handlers): {
     async fetch(request) {
       const startedAt = performance.now()
       const client = clientOf(request)
-      const response = await answer(request, client, handlers)
+      const record: RequestRecord = { requestId: client.requestId, roundTrips: 0 }
+      if (isCold) logColdStart()
+      const response = await inRequest(record, () => answer(request, client, handlers))
       for (const [name, value] of Object.entries(STANDARD_HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value)
       }
       response.headers.set('x-request-id', client.requestId)
       log(levelOf(response.status), 'request', {
-        requestId: client.requestId,
+        ...record,
         method: request.method,
         path: new URL(request.url).pathname,
         status: response.status,
         code: problemCodeOf(response),
         durationMs: Math.round(performance.now() - startedAt),
+        cold: isCold,
       })
+      isCold = false
       return response
     },
   }
+}
+
+/** True until an instance has answered its first request. */
+let isCold = true
+
+/** Once an instance: what it runs and what it was given, by name. */
+function logColdStart(): void {
+  const origin = environmentFaults.length === 0 ? environment().origin : undefined
+  log('info', 'cold-start', { ...configuration, origin })
 }
 
 /** A refusal that an attack would show in stands out; so does what is broken. */

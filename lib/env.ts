@@ -301,7 +301,14 @@ function isLoopback(hostname: string): boolean {
   )
 }
 
-const atColdStart = parseEnvironment(process.env)
+const variables: Variables = process.env
+const atColdStart = parseEnvironment(variables)
+
+/** What an instance says of itself when it begins: the names of the variables that are set, and the deployment's commit. */
+export const configuration = {
+  keys: ['APP_URL', ...Object.keys(schemaFor('production').shape)].filter((key) => variables[key]),
+  version: variables['VERCEL_GIT_COMMIT_SHA'] ?? 'unknown',
+}
 
 /** The faults this instance started with; empty when it may serve. */
 export const environmentFaults: readonly Fault[] = atColdStart.kind === 'ok' ? [] : atColdStart.faults

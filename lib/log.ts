@@ -2,6 +2,8 @@
  * The log: one JSON line an entry, made of the fields named here and of nothing else, so no address, token,
  * password or statement can reach it. The one place that writes to the console.
  */
+import { currentRequest } from './request-record.ts'
+
 export interface LogFields {
   requestId?: string
   method?: string
@@ -9,6 +11,15 @@ export interface LogFields {
   status?: number
   code?: string | undefined
   durationMs?: number
+  /** Calls of the database before the answer. */
+  roundTrips?: number
+  /** The first request of an instance. */
+  cold?: boolean
+  userId?: string
+  sessionId?: string
+  /** Of the deployment: its commit and the app's own origin. */
+  version?: string
+  origin?: string | undefined
   /** Names of variables, never their values. */
   keys?: readonly string[]
   mailId?: string
@@ -20,8 +31,11 @@ export interface LogFields {
 export type LogLevel = 'info' | 'warn' | 'error'
 
 export function log(level: LogLevel, event: string, fields: LogFields = {}): void {
-  const { requestId, method, path, status, code, durationMs, keys, mailId, reason, stack } = fields
-  const entry = { requestId, method, path, status, code, durationMs, keys, mailId, reason, stack }
+  const { method, path, status, code, durationMs, roundTrips, cold, userId, sessionId } = fields
+  const { version, origin, keys, mailId, reason, stack } = fields
+  const requestId = fields.requestId ?? currentRequest()?.requestId
+  const request = { requestId, method, path, status, code, durationMs, roundTrips, cold, userId, sessionId }
+  const entry = { ...request, version, origin, keys, mailId, reason, stack }
   // eslint-disable-next-line no-console -- the only one
   console[level](JSON.stringify({ at: new Date().toISOString(), level, event, ...entry }))
 }

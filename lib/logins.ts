@@ -8,6 +8,7 @@ import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.
 import { attemptsOf, attemptsOfRow, attemptWaitSeconds, countAttempt, isLocked } from './password-attempts.ts'
 import { UNKNOWN_ACCOUNT_HASH } from './passwords.ts'
 import { bucketOf, failureWaits, limits, take, waitSeconds } from './rate-limits.ts'
+import { recordWho } from './request-record.ts'
 import type { User } from './sessions.ts'
 
 /** Whom the password would let in. All but `account` get the same hash and the same answer as an unknown address. */
@@ -76,6 +77,7 @@ export async function beginLogin(
   }
   if (row.user_id !== null && row.email !== null && row.role !== null && row.password_hash !== null) {
     const user = { id: row.user_id, email: row.email, role: row.role }
+    recordWho(user.id)
     const subject = checkedSubject(user, failures)
     return { kind: 'counted', subject, passwordHash: row.password_hash, attempts }
   }

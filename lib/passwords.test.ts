@@ -1,6 +1,9 @@
+import { argon2Sync, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { hashPassword as betterAuthHash } from '@better-auth/utils/password'
+import { hash as bcryptHash } from 'bcryptjs'
 import * as z from 'zod/mini'
 import { describe, expect, test, vi } from 'vitest'
 import { COMMON_PASSWORD_DIGESTS } from './common-passwords.ts'
@@ -126,6 +129,67 @@ describe('the password hash', () => {
     expect(refused).toHaveLength(60 - 22)
     for (const { reason } of refused) expect(isUnavailable(reason) && reason.unavailable).toBe('busy')
     expect(await hashPassword('a fine password')).toMatch(/^\$argon2id/)
+  })
+})
+
+describe('a hash that was imported', () => {
+  /** Node's own argon2, as a PHC string. */
+  function nodeArgon2(kind: 'argon2d' | 'argon2i' | 'argon2id'): string {
+    const nonce = randomBytes(16)
+    const cost = { memory: 65_536, passes: 3, parallelism: 4, tagLength: 32 }
+    const tag = argon2Sync(kind, { message: 'short', nonce, ...cost })
+    const unpadded = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+    return `$${kind}$v=19$m=65536,t=3,p=4$${unpadded(nonce)}$${unpadded(tag)}`
+  }
+
+  test.each([
+    ['argon2id of another cost', () => nodeArgon2('argon2id')],
+    ['argon2i', () => nodeArgon2('argon2i')],
+    ['argon2d', () => nodeArgon2('argon2d')],
+    ["better-auth's scrypt", () => betterAuthHash('short')],
+    ['bcrypt', () => bcryptHash('short', 10)],
+    ['bcrypt $2a$', async () => (await bcryptHash('short', 4)).replace('$2b$', '$2a$')],
+    ['bcrypt $2y$', async () => (await bcryptHash('short', 4)).replace('$2b$', '$2y$')],
+  ])('%s opens for its password alone, and is to be made anew', async (_, make) => {
+    const imported = await make()
+    expect(needsRehash(imported)).toBe(true)
+    expect(await passwordMatches('short', imported)).toBe(true)
+    for (const wrong of ['Short', 'short ', '']) expect(await passwordMatches(wrong, imported)).toBe(false)
+  })
+
+  // From the test vectors of Openwall's crypt_blowfish.
+  test.each([
+    ['U*U', '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'],
+    ['U*U*', '$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK'],
+  ])("another maker's bcrypt of %s is checked alike", async (password, imported) => {
+    expect(await passwordMatches(password, imported)).toBe(true)
+    expect(await passwordMatches(`${password}*`, imported)).toBe(false)
+  })
+
+  test('letters that better-auth takes for the same (NFKC) stay the same', async () => {
+    const imported = await betterAuthHash('\ufb01ve Cafe\u0301s')
+    expect(await passwordMatches(z.parse(Password, '\ufb01ve Cafe\u0301s'), imported)).toBe(true)
+    expect(await passwordMatches('five Cafés', imported)).toBe(true)
+  })
+
+  test.each([
+    ['nothing', ''],
+    ['the password itself', 'short'],
+    ['a digest', 'f'.repeat(64)],
+    ['half of a scrypt', `${'a'.repeat(32)}:${'b'.repeat(64)}`],
+    ['half of a bcrypt', '$2b$10$abc'],
+    ['a bcrypt that would take hours', `$2b$31$${'a'.repeat(53)}`],
+  ])('%s matches no password', async (_, stored) => {
+    expect(await passwordMatches('short', stored)).toBe(false)
+    expect(needsRehash(stored)).toBe(true)
+  })
+
+  test('[ASVS 15.2.2] it waits its turn like every other', async () => {
+    const imported = await betterAuthHash('short')
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 30 }, () => passwordMatches('short', imported)),
+    )
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(30 - 22)
   })
 })
 

@@ -8,6 +8,7 @@ import { hash, verify } from '@node-rs/argon2'
 import * as z from 'zod/mini'
 import { COMMON_PASSWORD_DIGESTS } from './common-passwords.ts'
 import { environment } from './env.ts'
+import { importedPasswordMatches } from './imported-hashes.ts'
 import { unavailable } from './unavailable.ts'
 
 const COST = { memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
@@ -38,12 +39,22 @@ export function hashPassword(password: string): Promise<string> {
   return inTurn(() => hash(password, COST))
 }
 
-/** Compares in constant time. Throws `busy` when too many hashes wait already. */
+/**
+ * Compares in constant time, with a hash of ours, an argon2 PHC string of any cost or one that was imported. Throws `busy` when too many
+ * hashes wait already.
+ */
 export function passwordMatches(password: string, passwordHash: string): Promise<boolean> {
-  return inTurn(() => verify(passwordHash, password))
+  return inTurn(async () => {
+    if (passwordHash.startsWith('$argon2')) return verify(passwordHash, password)
+    const matches = await importedPasswordMatches(password, passwordHash)
+    if (matches !== undefined) return matches
+    // Nothing here can check such a hash: it costs what every other costs, and its owner gets a new one by a reset.
+    await verify(UNKNOWN_ACCOUNT_HASH, password)
+    return false
+  })
 }
 
-/** True when a stored hash was made at another cost than today's. */
+/** True when a stored hash was made at another cost than today's, or elsewhere. */
 export function needsRehash(passwordHash: string): boolean {
   return !passwordHash.startsWith(CURRENT_HASH_PREFIX)
 }

@@ -11,6 +11,7 @@ import { insertEvent } from './events.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
 import { forgetAttempts } from './password-attempts.ts'
 import { bucketOf, limits, take, waitSeconds } from './rate-limits.ts'
+import { recordWho } from './request-record.ts'
 import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
 
 /** A family turns at most once in this time, and the token just spent still yields its successor. */
@@ -76,7 +77,9 @@ function fromNow(seconds: number): SQL {
 
 /**
  * Common table expressions that end the live sessions `which` names and write an event for each. Rows are locked in the
- * order of their ids, so two of these never wait for one another.
+ * order of their ids, so two of these never wait for one another. Where `which` has several ways to name a row, it is
+ * `id = ANY (ARRAY(… UNION ALL …))`: an OR of them would read the whole table, and a list that is a join would be
+ * looked at anew, on another snapshot, by whoever waited for a row.
  */
 export function endSessions(which: SQL, because: SQL | RevokedBecause, client: Client): SQL {
   const ended = sql`FROM ended`
@@ -150,11 +153,13 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
     ),
     forgotten AS (${forgetAttempts(sql`decode(${login.attempts}, 'hex')`, sql`EXISTS (SELECT FROM account)`)}),
     ${endSessions(
-      sql`EXISTS (SELECT FROM account) AND (family_hash = ${presented}::bytea OR id IN (
-        SELECT id FROM sessions
+      sql`EXISTS (SELECT FROM account) AND id = ANY (ARRAY(
+        SELECT id FROM sessions WHERE family_hash = ${presented}::bytea
+        UNION ALL
+        (SELECT id FROM sessions
         WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND expires_at > now()
           AND family_hash IS DISTINCT FROM ${presented}::bytea
-        ORDER BY created_at DESC OFFSET ${MAX_SESSIONS_PER_ACCOUNT - 1}))`,
+        ORDER BY created_at DESC OFFSET ${MAX_SESSIONS_PER_ACCOUNT - 1})))`,
       sql`CASE WHEN family_hash = ${presented}::bytea THEN 'replaced' ELSE 'session-limit' END`,
       client,
     )},
@@ -162,6 +167,7 @@ export async function openSession(login: CheckedLogin, client: Client): Promise<
     mail AS (${insertMail('login-after-failures', { recipient: sql`email` }, sql`FROM account WHERE ${login.suspicious}`)})
     SELECT ${LIVE_SESSION_COLUMNS}, (SELECT to_jsonb(mail) FROM mail) AS mail FROM opened`,
   )
+  if (row !== undefined) recordWho(userId, row.id)
   return (
     row && {
       session: liveSession(row, login.user, token),
@@ -245,6 +251,7 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
   if (row === undefined) throw new Error('the statement answered no row')
 
   if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }
+  if (row.id !== null) recordWho(row.user_id, row.id)
   if (row.id === null || row.live !== true) {
     const mail = row.mail === null ? undefined : owedMail(row.mail)
     return { kind: 'ended', definite: row.ended_in_window !== true, mail }
@@ -275,7 +282,13 @@ export async function endSession(token: RefreshToken, everywhere: boolean, clien
       WHERE ${everywhere} AND s.family_hash = ${family}::bytea AND s.revoked_at IS NULL AND s.expires_at > now()
         AND ${accepts(token)}
     ),
-    ${endSessions(sql`family_hash = ${family}::bytea OR user_id IN (SELECT user_id FROM presented)`, 'logout', client)}
+    ${endSessions(
+      sql`id = ANY (ARRAY(
+        SELECT id FROM sessions WHERE family_hash = ${family}::bytea
+        UNION ALL SELECT s.id FROM presented JOIN sessions s ON s.user_id = presented.user_id))`,
+      'logout',
+      client,
+    )}
     SELECT FROM ended`)
 }
 
@@ -322,6 +335,7 @@ interface CheckedSessionRow {
 /** Looks the session up: sees a revoked one and a disabled or deleted account at once. */
 export async function checkSession(credential: Credential): Promise<CheckedSession | undefined> {
   const [row] = await runRepeatable<CheckedSessionRow>(sessionOf(credential))
+  if (row !== undefined) recordWho(row.user_id, row.id)
   return (
     row && {
       id: row.id,

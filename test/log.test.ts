@@ -27,6 +27,10 @@ interface Line {
   code?: string
   reason?: string
   stack?: string
+  userId?: string
+  sessionId?: string
+  roundTrips?: number
+  cold?: boolean
 }
 
 let written: string[] = []
@@ -218,6 +222,27 @@ describe('every sign-in and every refusal can be found', () => {
     const forged = await send('reset', 'PUT', { ...spend, token: 'x' })
     expect(await asserted(forged, 400, 'token-invalid')).toEqual([])
     expect((await mailsTo(email)).length).toBe(3)
+  })
+
+  test('[ASVS 16.2.1] a line says whose request it was and what it cost, and nothing that names them', async () => {
+    const person = await signedInPerson()
+    const login = await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+    const { user, session } = login.body
+    expect(requestLine(login)).toMatchObject({ userId: user.id, sessionId: session.id, roundTrips: 2 })
+    const refreshed = await person.browser.send('refresh', 'POST', {})
+    expect(requestLine(refreshed)).toMatchObject({
+      userId: user.id,
+      sessionId: session.id,
+      roundTrips: 1,
+      cold: false,
+    })
+    const read = await person.browser.send('account', 'GET')
+    expect(requestLine(read)).toMatchObject({ userId: user.id, sessionId: session.id, roundTrips: 1 })
+    const wrong = await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })
+    expect(requestLine(wrong)).toMatchObject({ userId: user.id, roundTrips: 2 })
+    const nobody = await newBrowser().send('refresh', 'POST', {})
+    expect(requestLine(nobody)).toMatchObject({ roundTrips: 0 })
+    expect(requestLine(nobody)).not.toHaveProperty('userId')
   })
 
   test('[ASVS 16.3.2] whoever may not do what they ask for', async () => {

@@ -432,7 +432,8 @@ test.concurrent(
     const token = await insertMailToken(account, 'reset')
     const [reset, ...logins] = await meet(account, [
       redeemReset(token, OTHER_PASSWORD),
-      ...times(5, login(account.email, PASSWORD)),
+      // Those that come after the reset are failures: a fifth one would make the next attempt wait.
+      ...times(4, login(account.email, PASSWORD)),
     ])
     expect(reset?.status).toBe(200)
     for (const answer of logins) expect([200, 401]).toContain(answer.status)

@@ -1,20 +1,26 @@
-import { element, elements } from './elements.js'
+import { element, elements, write } from './elements.js'
 
-/** @typedef {import('./api.js').Answer} Answer */
+/**
+ * What a call of the client came to, and why it was refused.
+ * @typedef {import('../../client/auth.ts').Result<any, string>} Result
+ * @typedef {import('../../client/auth.ts').Problem} Problem
+ */
 /** @typedef {Record<string, any>} Fields what a form holds, by field name */
 
 // One request at a time on the whole page: a second press, of whichever button, is no second request.
 let busy = false
 
+/** Not the one of a form that is about another address than the person's own. */
+const SHARED_ADDRESS = 'input[name="email"]:not([data-apart])'
 const SECRET_FIELDS = 'input[type="password"], input[autocomplete="one-time-code"]'
 
 /**
  * Makes a form send a request when it is submitted.
  * What was typed stays until the request has succeeded. An error goes beside its field, or above the form.
  * @param {HTMLFormElement} form
- * @param {(fields: Fields) => Promise<Answer>} send
- * @param {(body: any, fields: Fields) => void} done told of a success
- * @param {(answer: Answer, fields: Fields) => boolean} [failed] returns true for a failure it has dealt with
+ * @param {(fields: Fields) => Promise<Result>} send
+ * @param {(answer: any, fields: Fields) => void} done told of a success
+ * @param {(problem: Problem, fields: Fields) => boolean} [failed] returns true for a failure it has dealt with
  */
 export function connect(form, send, done, failed = () => false) {
   for (const button of revealButtons(form)) {
@@ -24,6 +30,7 @@ export function connect(form, send, done, failed = () => false) {
     event.preventDefault()
     if (!busy) void submit(event.submitter)
   })
+  form.addEventListener('reset', () => clearErrors(form))
 
   /** @param {HTMLElement | null} submitter */
   async function submit(submitter) {
@@ -34,12 +41,12 @@ export function connect(form, send, done, failed = () => false) {
 
     const fields = Object.fromEntries(new FormData(form, submitter))
     const pressed = submitter ?? element('button[type="submit"]', HTMLButtonElement, form)
-    const answer = await whileBusy(pressed, () => send(fields))
-    if (answer.ok) {
+    const result = await whileBusy(pressed, () => send(fields))
+    if (result.ok) {
       for (const field of elements(SECRET_FIELDS, HTMLInputElement, form)) field.value = ''
-      done(answer.body, fields)
-    } else if (!failed(answer, fields)) {
-      showFailure(form, answer)
+      done(result.answer, fields)
+    } else if (!failed(result.problem, fields)) {
+      showFailure(form, result.problem)
     }
   }
 }
@@ -47,7 +54,7 @@ export function connect(form, send, done, failed = () => false) {
 /** Lets an address that is typed in one form be there in the others, too. */
 export function shareAddress() {
   document.addEventListener('input', ({ target }) => {
-    if (target instanceof HTMLInputElement && target.name === 'email') fillAddress(target.value)
+    if (target instanceof HTMLInputElement && target.matches(SHARED_ADDRESS)) fillAddress(target.value)
   })
 }
 
@@ -56,7 +63,7 @@ export function shareAddress() {
  * @param {string} email
  */
 export function fillAddress(email) {
-  for (const field of elements('input[name="email"]', HTMLInputElement)) {
+  for (const field of elements(SHARED_ADDRESS, HTMLInputElement)) {
     // Written again, the same text would move the cursor in it.
     if (field.value !== email) field.value = email
   }
@@ -72,6 +79,14 @@ export function showView(id, { focus = true } = {}) {
   const heading = element(`#${id} h1`, HTMLElement)
   document.title = `${heading.textContent} · Latchkey`
   if (focus) heading.focus()
+}
+
+/**
+ * Says what has been done, where a screen reader hears of it.
+ * @param {string} message
+ */
+export function say(message) {
+  write('#status', message)
 }
 
 /**
@@ -96,25 +111,25 @@ export function showFieldError(field, ...reasons) {
 
 /**
  * Says what went wrong, then what to do about it.
- * @param {Answer} answer
+ * @param {Problem} problem
  * @returns {string[]} one paragraph each
  */
-export function explain({ status, timedOut, problem, retryAfterSeconds, requestId }) {
-  if (timedOut) return ['The answer did not come in time. Try again.']
-  if (status === 0) {
+export function explain({ code, status, title, detail, retryAfterSeconds, requestId }) {
+  if (code === 'no-answer' && status === 0) {
     // It may have arrived and its answer been lost: nothing is said of what was done.
     return [navigator.onLine ? 'No answer came. Try again.' : 'You seem to be offline. Try again.']
   }
+  if (code === 'no-answer') {
+    return ['Something went wrong', 'The answer was not one this page understands. Try again in a moment.']
+  }
 
-  const title = problem?.title ?? 'Something went wrong'
-  const detail = problem?.detail ?? 'The answer was not one this page understands. Try again in a moment.'
   const paragraphs = [title, detail]
-  if (retryAfterSeconds !== null) {
+  if (retryAfterSeconds !== undefined) {
     // The details speak to programs of the header; people are told the time itself.
     const others = detail.split(/(?<=\.) /).filter((sentence) => !sentence.includes('Retry-After'))
     paragraphs[1] = [...others, `Try again in ${inWords(retryAfterSeconds)}.`].join(' ')
   }
-  if ((problem === null || status >= 500) && requestId) paragraphs.push(`Request id: ${requestId}`)
+  if (status >= 500 && requestId) paragraphs.push(`Request id: ${requestId}`)
   return paragraphs
 }
 
@@ -140,17 +155,17 @@ function count(n, unit) {
 /**
  * Errors whose JSON Pointer names a field of the form go beside it, the rest into the notice.
  * @param {HTMLFormElement} form
- * @param {Answer} answer
+ * @param {Problem} problem
  */
-function showFailure(form, answer) {
-  const errors = answer.problem?.errors ?? []
+function showFailure(form, problem) {
+  const { errors } = problem
   const fields = elements('input', HTMLInputElement, form)
   const reasonsFor = (/** @type {HTMLInputElement} */ field) =>
     errors.filter(({ pointer }) => pointer === `#/${field.name}`).map(({ detail }) => detail)
   const elsewhere = errors.filter(({ pointer }) => !fields.some(({ name }) => pointer === `#/${name}`))
 
   if (errors.length === elsewhere.length || elsewhere.length > 0) {
-    showNotice(form, ...explain(answer), ...elsewhere.map(({ detail }) => detail))
+    showNotice(form, ...explain(problem), ...elsewhere.map(({ detail }) => detail))
   }
   // From last to first, so that the focus ends on the first.
   for (const field of fields.toReversed()) {
@@ -160,14 +175,14 @@ function showFailure(form, answer) {
 }
 
 /**
- * Whether every field that must be filled is. Everything but emptiness is the server's to judge.
+ * Whether every field that must be filled or ticked is. Everything but emptiness is the server's to judge.
  * @param {HTMLFormElement} form
  */
 function nothingMissing(form) {
   const fields = elements('input[required]:enabled', HTMLInputElement, form)
-  const empty = fields.filter(({ value }) => value === '')
+  const empty = fields.filter(({ validity }) => validity.valueMissing)
   for (const field of empty.toReversed())
-    showFieldError(field, `${field.labels?.[0]?.textContent} is missing.`)
+    showFieldError(field, field.dataset.missing ?? `${field.labels?.[0]?.textContent} is missing.`)
   return empty.length === 0
 }
 
@@ -187,7 +202,7 @@ function errorPlace(field) {
 
 /**
  * @param {HTMLElement} pressed
- * @param {() => Promise<Answer>} request
+ * @param {() => Promise<Result>} request
  */
 async function whileBusy(pressed, request) {
   const submits = elements('button[type="submit"]', HTMLButtonElement)

@@ -1,153 +1,181 @@
-import { call } from './api.js'
+import {
+  fetch as fetchWithToken,
+  login,
+  logout,
+  refresh,
+  register,
+  requestReset,
+  requestVerification,
+  session,
+} from '/client/auth.js'
+import { connectAccount, forgetAccount, showAccount, showDevices } from './account.js'
 import { element, elements, write } from './elements.js'
-import { forgetExchange, shorten, showExchanges } from './exchange.js'
-import { connect, explain, fillAddress, inWords, shareAddress, showNotice, showView } from './forms.js'
+import { connect, explain, fillAddress, say, shareAddress, showNotice, showView } from './forms.js'
 import { showInboxLinks } from './inbox.js'
+import { beginPanel, explainStep, lastProblemCode } from './panel.js'
 import { addressAndCode, connectReset, connectVerification } from './proof.js'
 
-/**
- * @typedef {{
- *   user: { id: string, email: string, emailVerified: boolean, role: string },
- *   accessToken: string, expiresAt: string, session: { id: string, endsAt: string }
- * }} Session
- */
+/** @typedef {import('../../client/auth.ts').SessionState} SessionState */
 
 /**
- * Who is signed in. The access token is here and nowhere else: a reload forgets it and asks for another.
- * @type {Session | null}
+ * Whom the page shows.
+ * @type {SessionState}
  */
-let session = null
+let shown = { kind: 'unknown' }
 
 const signInForm = formOf('sign-in')
 const verificationForm = formOf('verification-mail')
 const verifyCodeForm = element('#verify-code', HTMLFormElement)
 const resetCodeForm = element('#reset-code', HTMLFormElement)
-const sessionForm = formOf('signed-in')
-const nav = element('#ways', HTMLElement)
+const ways = element('#ways', HTMLElement)
+const rooms = element('#rooms', HTMLElement)
 
-showExchanges()
+beginPanel()
 showInboxLinks()
 shareAddress()
+connectAccount()
 
 connect(
   signInForm,
-  ({ email, password }) => call('POST', 'login', { email, password }),
-  (body) => signedIn(body),
-  (answer, { email }) => {
-    if (answer.problem?.code !== 'email-unverified') return false
-    showNotice(signInForm, ...explain(answer), sendAgainButton(email))
+  ({ email, password }) => login({ email, password }),
+  () => explainStep('signed-in'),
+  (problem, { email }) => {
+    if (problem.code !== 'email-unverified') return false
+    showNotice(signInForm, ...explain(problem), sendAgainButton(email))
     return true
   },
 )
 
 connect(
   formOf('create-account'),
-  ({ email, password }) => call('POST', 'register', { email, password }),
+  ({ email, password }) => register({ email, password }),
   (_, { email }) => mailed(email, 'register'),
 )
 
 connect(
   formOf('reset-mail'),
-  ({ email }) => call('POST', 'reset', { email }),
+  ({ email }) => requestReset(email),
   (_, { email }) => mailed(email, 'reset'),
 )
 
 connect(
   verificationForm,
-  ({ email }) => call('POST', 'verify', { email }),
+  ({ email }) => requestVerification(email),
   (_, { email }) => mailed(email, 'verify'),
 )
 
-connectVerification(verifyCodeForm, addressAndCode, () => backToSignIn('Your address is confirmed.'))
-connectReset(resetCodeForm, addressAndCode, () => backToSignIn('Your password is changed.'))
+connectVerification(verifyCodeForm, addressAndCode, () => {
+  backToSignIn('Your address is confirmed.')
+  explainStep('confirmed')
+})
+connectReset(resetCodeForm, addressAndCode, () => {
+  backToSignIn('Your password is changed.')
+  explainStep('reset')
+})
 
 connect(
-  sessionForm,
+  formOf('signed-in'),
   ({ action }) => {
-    if (action === 'refresh') return call('POST', 'refresh', {})
-    return call('POST', 'logout', action === 'sign-out-everywhere' ? { everywhere: true } : {})
+    if (action === 'refresh') return refresh()
+    if (action === 'call') return callFunction()
+    return logout({ everywhere: action === 'sign-out-everywhere' })
   },
-  (body, { action }) => {
-    if (action === 'refresh') return refreshed(body)
-    signedOut(action === 'sign-out' ? 'You are signed out.' : 'You are signed out on every device.')
+  (answer, { action }) => {
+    if (action === 'refresh') say(`Refreshed: a new access token, good until ${clock(answer.expiresAt)}.`)
+    if (action === 'call') say(`The function knows you as ${answer.user.email}.`)
+    if (action === 'sign-out') say('You are signed out.')
+    if (action === 'sign-out-everywhere') say('You are signed out on every device.')
+    explainStep(action)
   },
-  sessionFailed,
+  endedMeanwhile,
 )
 
 connect(
   formOf('unknown'),
-  () => call('POST', 'refresh', {}),
-  (body) => signedIn(body),
-  sessionFailed,
+  () => refresh(),
+  () => explainStep('restored'),
+  endedMeanwhile,
 )
 
 addEventListener('hashchange', () => {
-  if (session) return
   say('')
-  showWayIn()
+  if (shown.kind === 'signed-in') showRoom()
+  if (shown.kind === 'signed-out') showWayIn()
 })
-document.addEventListener('visibilitychange', lookAgain)
-addEventListener('pageshow', ({ persisted }) => {
-  if (persisted) lookAgain()
-})
-setInterval(tick, 1000)
 
-if (mayBeSignedIn()) void findOut()
-else showWayIn({ focus: false })
-
-/** The readable cookie that goes with the session's own: without it there is nobody to ask for. */
-function mayBeSignedIn() {
-  return document.cookie.split('; ').includes('signed-in=1')
-}
+session.subscribe(changed)
+if (session.getSnapshot().kind === 'unknown') void findOut()
+else changed()
 
 async function findOut() {
   showView('checking', { focus: false })
-  const answer = await call('POST', 'refresh', {})
-  if (answer.ok) return signedIn(answer.body, { focus: false })
-  if (sessionFailed(answer)) return
-  showNotice(formOf('unknown'), ...explain(answer))
+  const result = await refresh()
+  if (result.ok || endedMeanwhile(result.problem) || shown.kind !== 'unknown') return
+  showNotice(formOf('unknown'), ...explain(result.problem))
   showView('unknown')
+  explainStep('unknown')
 }
 
-/** Another tab may have signed in or out while this one was away. */
-function lookAgain() {
-  if (document.visibilityState !== 'visible') return
-  if (session && !mayBeSignedIn()) {
-    forgetExchange()
-    signedOut('You are no longer signed in. Sign in again to go on.')
-  } else if (!session && mayBeSignedIn() && !nav.hidden) {
-    void findOut()
-  }
+/** Somebody has signed in or out, here or in another tab. Whoever pressed the button here says so afterwards, in better words. */
+function changed() {
+  const before = shown
+  shown = session.getSnapshot()
+  if (shown.kind === 'signed-in') signedIn(before, shown)
+  if (shown.kind === 'signed-out') signedOut(before)
 }
 
 /**
- * @param {Session} body
- * @param {{ focus?: boolean }} [options]
+ * @param {SessionState} before
+ * @param {SessionState & { kind: 'signed-in' }} now
  */
-function signedIn(body, options) {
-  say('')
+function signedIn(before, now) {
+  // A new token, or a new session of the same account: what is under way goes on.
+  if (before.kind === 'signed-in' && before.user.id === now.user.id) return showAccount(now)
+
+  // At first the reader is left where they are.
+  const focus = before.kind !== 'unknown' || !element('#unknown', HTMLElement).hidden
+  forgetAccount()
   for (const form of document.forms) form.reset()
-  showSession(body)
-  nav.hidden = true
+  showAccount(now)
+  say('')
   document.documentElement.dataset.latch = 'open'
-  showView('signed-in', options)
+  showRoom({ focus })
+  explainStep(before.kind === 'unknown' ? 'restored' : 'signed-in-elsewhere')
 }
 
-/** @param {Session} body */
-function refreshed(body) {
-  showSession(body)
-  say(`Refreshed: a new access token, good until ${clock(body.expiresAt)}.`)
-}
+/** @param {SessionState} before */
+function signedOut(before) {
+  const ended = lastProblemCode() === 'session-ended'
+  if (before.kind === 'unknown' && !ended) {
+    showWayIn({ focus: false })
+    explainStep('nobody')
+    return
+  }
 
-/** @param {string} message */
-function signedOut(message) {
-  session = null
   // Nothing of the account is left for whoever sits here next.
-  write('#signed-in dd :is(span, small, code)', '')
+  forgetAccount()
+  for (const form of document.forms) form.reset()
   delete document.documentElement.dataset.latch
   forgetView()
   showWayIn()
-  say(message)
+  if (ended) return sayEnded()
+  say('You are no longer signed in. Sign in again to go on.')
+  explainStep('signed-out-elsewhere')
+}
+
+function sayEnded() {
+  say('Your session has ended. Sign in again to go on.')
+  explainStep('session-ended')
+}
+
+/**
+ * Whether the page shows the sign-in form by now: it may have seen that the cookies were gone before the answer that says why.
+ * @param {import('./forms.js').Problem} problem
+ */
+function endedMeanwhile({ code }) {
+  if (shown.kind !== 'signed-out') return false
+  if (code === 'session-ended') sayEnded()
+  return true
 }
 
 /** The address bar names no form any more, so that the link to any of them leads somewhere. */
@@ -156,30 +184,45 @@ function forgetView() {
 }
 
 /**
- * @param {import('./api.js').Answer} answer
- * @returns {boolean} whether the failure was the end of the session
- */
-function sessionFailed(answer) {
-  if (answer.problem?.code !== 'session-ended') return false
-  signedOut('Your session has ended. Sign in again to go on.')
-  return true
-}
-
-/**
  * Shows the form that the address bar names, the sign-in form when it names none.
  * @param {{ focus?: boolean }} [options]
  */
 function showWayIn(options) {
-  const ways = elements('li', HTMLElement, nav)
-  const current = ways.some((way) => hashOf(way) === location.hash) ? location.hash : '#sign-in'
-  for (const way of ways) way.hidden = hashOf(way) === current
-  nav.hidden = false
-  showView(current.slice(1), options)
+  const view = viewAmong(ways, 'sign-in')
+  for (const way of elements('li', HTMLElement, ways)) {
+    way.hidden = element('a', HTMLAnchorElement, way).hash === `#${view}`
+  }
+  rooms.hidden = true
+  ways.hidden = false
+  showView(view, options)
 }
 
-/** @param {HTMLElement} way */
-function hashOf(way) {
-  return element('a', HTMLAnchorElement, way).hash
+/**
+ * Shows the part of the account that the address bar names, the session when it names none.
+ * @param {{ focus?: boolean }} [options]
+ */
+function showRoom(options) {
+  const view = viewAmong(rooms, 'signed-in')
+  for (const link of elements('a', HTMLAnchorElement, rooms)) {
+    if (link.hash === `#${view}`) link.setAttribute('aria-current', 'page')
+    else link.removeAttribute('aria-current')
+  }
+  ways.hidden = true
+  rooms.hidden = false
+  showView(view, options)
+  if (view !== 'devices') return
+  explainStep('devices')
+  void showDevices()
+}
+
+/**
+ * The view that the address bar names, when the navigation leads there.
+ * @param {HTMLElement} nav
+ * @param {string} otherwise
+ */
+function viewAmong(nav, otherwise) {
+  const links = elements('a', HTMLAnchorElement, nav)
+  return links.some(({ hash }) => hash === location.hash) ? location.hash.slice(1) : otherwise
 }
 
 /**
@@ -194,9 +237,10 @@ function mailed(email, kind) {
   resetCodeForm.reset()
   fillAddress(email)
   write('.mailed-to', email)
-  for (const way of elements('li', HTMLElement, nav)) way.hidden = false
+  for (const way of elements('li', HTMLElement, ways)) way.hidden = false
   forgetView()
   showView('mailed')
+  explainStep(kind)
 }
 
 /** @param {string} message what has been done with the code of a mail */
@@ -222,42 +266,27 @@ function sendAgainButton(email) {
   return button
 }
 
-/** @param {Session} body */
-function showSession(body) {
-  session = body
-  write('#session-email', body.user.email)
-  write('#session-verified', body.user.emailVerified ? 'confirmed' : 'not confirmed')
-  write('#session-role', body.user.role)
-  write('#session-token', shorten(body.accessToken))
-  write(
-    '#session-ends',
-    new Date(body.session.endsAt).toLocaleString('en', { dateStyle: 'long', timeStyle: 'short' }),
-  )
-  tick()
-}
-
-function tick() {
-  if (!session) return
-  const tokenSeconds = secondsUntil(session.expiresAt)
-  const sessionSeconds = secondsUntil(session.session.endsAt)
-  const timer = `${Math.floor(tokenSeconds / 60)}:${String(tokenSeconds % 60).padStart(2, '0')}`
-  write('#session-expires', tokenSeconds > 0 ? `expires in ${timer}` : 'has expired; refresh for a new one')
-  write('#session-ends-in', sessionSeconds > 0 ? `in ${inWords(sessionSeconds)}` : 'has ended')
-}
-
-/** @param {string} time */
-function secondsUntil(time) {
-  return Math.max(0, Math.floor((Date.parse(time) - Date.now()) / 1000))
+/**
+ * As an app calls a function of its own: by the client's fetch, which adds the access token.
+ * @returns {Promise<import('./forms.js').Result>}
+ */
+async function callFunction() {
+  try {
+    const response = await fetchWithToken('/api/auth/account')
+    const answer = await response.json()
+    if (response.ok) return { ok: true, answer }
+    const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined
+    const requestId = response.headers.get('x-request-id') ?? undefined
+    return { ok: false, problem: { errors: [], ...answer, retryAfterSeconds, requestId } }
+  } catch {
+    const problem = { code: 'no-answer', status: 0, title: '', detail: '', errors: [] }
+    return { ok: false, problem: { ...problem, retryAfterSeconds: undefined, requestId: undefined } }
+  }
 }
 
 /** @param {string} time */
 function clock(time) {
   return new Date(time).toLocaleTimeString('en', { timeStyle: 'medium' })
-}
-
-/** @param {string} message */
-function say(message) {
-  write('#status', message)
 }
 
 /** @param {string} view */

@@ -1,9 +1,8 @@
-import { call } from './api.js'
 import { element, elements, write } from './elements.js'
 import { connect, fillAddress, shareAddress, showView } from './forms.js'
 import { showInboxLinks } from './inbox.js'
 
-/** @typedef {import('./api.js').Answer} Answer */
+/** @typedef {import('./forms.js').Problem} Problem */
 
 /** @typedef {'token-expired' | 'token-spent' | 'token-invalid'} LinkFault */
 
@@ -32,13 +31,13 @@ const CODE_ENTRY_TITLES = { 'link-missing': 'Open the link in your mail', mailed
 /**
  * Begins a page that a mailed link opens, now and whenever such a link is opened in this tab again.
  * The page has the views `ready`, `broken` and `code-entry`, and the forms `mail-form` and `code-form`.
- * @param {string} name the function that mails a new link
+ * @param {(email: string) => Promise<import('./forms.js').Result>} requestMail asks for a new link
  * @param {(token: string) => void} begin
  */
-export function followLink(name, begin) {
+export function followLink(requestMail, begin) {
   connect(
     element('#mail-form', HTMLFormElement),
-    ({ email }) => call('POST', name, { email }),
+    ({ email }) => requestMail(email),
     (_, { email }) => {
       element('#code-form', HTMLFormElement).reset()
       fillAddress(email)
@@ -68,24 +67,24 @@ export function onLink(open) {
 
 /**
  * Deals with a failure that is the link's fault.
- * @param {Answer} answer
+ * @param {Problem} problem
  * @returns {boolean} whether it was
  */
-export function linkFailed(answer) {
-  const fault = linkFault(answer)
+export function linkFailed(problem) {
+  const fault = linkFault(problem)
   if (fault) showBroken(fault, true)
   return fault !== null
 }
 
 /**
  * What is wrong with the link; null when something else is.
- * @param {Answer} answer
+ * @param {Problem} problem
  * @returns {LinkFault | null}
  */
-export function linkFault({ problem }) {
-  if (problem?.errors?.some(({ pointer }) => pointer === '#/token')) return 'token-invalid'
+export function linkFault({ code, errors }) {
+  if (errors.some(({ pointer }) => pointer === '#/token')) return 'token-invalid'
   const faults = /** @type {const} */ (['token-expired', 'token-spent', 'token-invalid'])
-  return faults.find((fault) => fault === problem?.code) ?? null
+  return faults.find((fault) => fault === code) ?? null
 }
 
 /** The token leaves the address bar and the tab's history at once; from then on this page has it in memory alone. */

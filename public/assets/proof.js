@@ -1,8 +1,8 @@
-import { call } from './api.js'
+import { reset, verify } from '/client/auth.js'
 import { element } from './elements.js'
 import { connect, showFieldError } from './forms.js'
 
-/** @typedef {import('./api.js').Answer} Answer */
+/** @typedef {import('./forms.js').Problem} Problem */
 /** @typedef {import('./forms.js').Fields} Fields */
 
 /**
@@ -19,7 +19,7 @@ export function addressAndCode({ email, code }) {
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => object} proof
  * @param {() => void} done
- * @param {(answer: Answer) => boolean} [failed] returns true for a failure it has dealt with
+ * @param {(problem: Problem) => boolean} [failed] returns true for a failure it has dealt with
  */
 export function connectVerification(form, proof, done, failed = () => false) {
   const password = element('input[name="password"]', HTMLInputElement, form)
@@ -27,10 +27,10 @@ export function connectVerification(form, proof, done, failed = () => false) {
   connect(
     form,
     // The password is among the fields once it has been asked for.
-    (fields) => call('PUT', 'verify', { ...proof(fields), password: fields.password }),
+    (fields) => verify({ ...proof(fields), password: fields.password }),
     done,
-    (answer) => {
-      const code = answer.problem?.code
+    (problem) => {
+      const { code } = problem
       if (code === 'password-required') {
         askForPassword(true)
         password.focus()
@@ -40,7 +40,7 @@ export function connectVerification(form, proof, done, failed = () => false) {
         showFieldError(password, 'That is not the password you chose for this account. Try again.')
         return true
       }
-      return failed(answer) || codeFailed(form, answer)
+      return failed(problem) || codeFailed(form, problem)
     },
   )
 
@@ -56,24 +56,24 @@ export function connectVerification(form, proof, done, failed = () => false) {
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => object} proof
  * @param {() => void} done
- * @param {(answer: Answer) => boolean} [failed] returns true for a failure it has dealt with
+ * @param {(problem: Problem) => boolean} [failed] returns true for a failure it has dealt with
  */
 export function connectReset(form, proof, done, failed = () => false) {
   connect(
     form,
-    (fields) => call('PUT', 'reset', { ...proof(fields), password: fields.password }),
+    (fields) => reset({ ...proof(fields), password: fields.password }),
     done,
-    (answer) => failed(answer) || codeFailed(form, answer),
+    (problem) => failed(problem) || codeFailed(form, problem),
   )
 }
 
 /**
  * @param {HTMLFormElement} form
- * @param {Answer} answer
+ * @param {Problem} problem
  * @returns {boolean} whether the code was at fault
  */
-function codeFailed(form, { problem }) {
-  if (problem?.code !== 'code-invalid') return false
-  showFieldError(element('input[name="code"]', HTMLInputElement, form), problem.title, problem.detail)
+function codeFailed(form, { code, title, detail }) {
+  if (code !== 'code-invalid') return false
+  showFieldError(element('input[name="code"]', HTMLInputElement, form), title, detail)
   return true
 }

@@ -1,3 +1,4 @@
+import { requestReset } from '/client/auth.js'
 import { element } from './elements.js'
 import { showView } from './forms.js'
 import { followLink, linkFailed } from './link.js'
@@ -9,7 +10,7 @@ let token = ''
 connectReset(form, () => ({ token }), changed, linkFailed)
 connectReset(element('#code-form', HTMLFormElement), addressAndCode, changed)
 
-followLink('reset', (fresh) => {
+followLink(requestReset, (fresh) => {
   token = fresh
   form.reset()
 })

@@ -1,4 +1,4 @@
-import { call } from './api.js'
+import { verify } from '/client/auth.js'
 import { element } from './elements.js'
 import { connect, showView } from './forms.js'
 import { linkFault, onLink } from './link.js'
@@ -7,13 +7,13 @@ let token = ''
 
 connect(
   element('#stop-form', HTMLFormElement),
-  () => call('PUT', 'verify', { stop: token }),
+  () => verify({ stop: token }),
   () => {
     token = ''
     showView('stopped')
   },
-  (answer) => {
-    if (!linkFault(answer)) return false
+  (problem) => {
+    if (!linkFault(problem)) return false
     showView('broken')
     return true
   },

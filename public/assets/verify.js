@@ -1,3 +1,4 @@
+import { requestVerification } from '/client/auth.js'
 import { element } from './elements.js'
 import { showView } from './forms.js'
 import { followLink, linkFailed } from './link.js'
@@ -9,7 +10,7 @@ let token = ''
 connectVerification(form, () => ({ token }), confirmed, linkFailed)
 connectVerification(element('#code-form', HTMLFormElement), addressAndCode, confirmed)
 
-followLink('verify', (fresh) => {
+followLink(requestVerification, (fresh) => {
   token = fresh
   form.reset()
 })

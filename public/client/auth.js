@@ -1,7 +1,9 @@
 const API = '/api/auth/';
 /** Three tries and the waits between them stay within the server's window of 30 s. */
-const TIMEOUT_MS = 8_000;
+const REFRESH_TIMEOUT_MS = 8_000;
 const TRIES = 3;
+/** What is not tried again may take its time. */
+const TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 /** An access token is renewed so long before it expires. */
@@ -118,21 +120,26 @@ function renew() {
     renewing ??= tryToRenew().finally(() => (renewing = undefined));
     return renewing;
 }
+/** What the server said last; undefined when it was not asked, in a pause. */
 async function tryToRenew() {
     const begun = era;
     let raced = false;
+    let result;
     for (let tries = 1; Date.now() >= pausedUntil; tries += 1) {
-        const result = await call('POST', 'refresh', {});
+        result = await call('POST', 'refresh', {});
         if (era !== begun)
-            return;
-        if (result.ok)
-            return signedIn(result.answer);
+            return result;
+        if (result.ok) {
+            signedIn(result.answer);
+            return result;
+        }
         const { code, retryAfterSeconds = 0 } = result.problem;
         if (code === 'session-ended') {
             // The cookie is still there: another tab may have signed in anew while this was on its way.
             if (raced || !mayBeSignedIn()) {
                 pausedUntil = Date.now() + aboutTwice(TRIES);
-                return signedOut();
+                signedOut();
+                return result;
             }
             raced = true;
         }
@@ -143,9 +150,10 @@ async function tryToRenew() {
         else {
             await new Promise((resolve) => setTimeout(resolve, aboutTwice(tries)));
             if (era !== begun)
-                return;
+                return result;
         }
     }
+    return result;
 }
 /** Twice as long each time, up to a minute, and never the same for all: they would all come back at once. */
 function aboutTwice(times) {
@@ -186,11 +194,17 @@ export function register(person) {
 export function requestVerification(email) {
     return call('POST', 'verify', { email });
 }
+/** Confirms an address; with `{ stop }`, a link's token, stops a change of address. */
 export function verify(proof) {
     return call('PUT', 'verify', proof);
 }
 export async function login(person) {
     return replaced(await call('POST', 'login', person));
+}
+/** A new token and the account as it is now, although the token held may be good: at a person's wish, it waits for no pause. */
+export async function refresh() {
+    pausedUntil = 0;
+    return (await renew()) ?? noAnswer(0);
 }
 /** Signs out here, or on every device. Not done when there is no answer: say so, and let the person try again. */
 export async function logout(wish = {}) {
@@ -248,7 +262,7 @@ async function call(method, path, ...[body]) {
         const response = await fetch(API + path, {
             method,
             cache: 'no-store',
-            signal: AbortSignal.timeout(TIMEOUT_MS),
+            signal: AbortSignal.timeout(path === 'refresh' ? REFRESH_TIMEOUT_MS : TIMEOUT_MS),
             ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
         });
         status = response.status;
@@ -258,21 +272,26 @@ async function call(method, path, ...[body]) {
             return { ok: true, answer };
         const { code, title, detail, errors = [] } = answer;
         const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined;
+        const requestId = response.headers.get('x-request-id') ?? undefined;
         if (code !== undefined)
-            return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds } };
+            return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds, requestId } };
     }
     catch {
         // No connection, no time left, or an answer that is not ours.
     }
-    const title = 'No answer';
-    const detail = 'The server could not be reached. Check the connection, then try again.';
-    const problem = {
-        code: 'no-answer',
-        status,
-        title,
-        detail,
-        errors: [],
-        retryAfterSeconds: undefined,
+    return noAnswer(status);
+}
+function noAnswer(status) {
+    return {
+        ok: false,
+        problem: {
+            code: 'no-answer',
+            status,
+            title: 'No answer',
+            detail: 'The server could not be reached. Check the connection, then try again.',
+            errors: [],
+            retryAfterSeconds: undefined,
+            requestId: undefined,
+        },
     };
-    return { ok: false, problem };
 }

@@ -98,7 +98,9 @@ ${chapters
 }
 
 function cells({ ids, level, demands, measure, deviation, deployment }: Requirement): string[] {
-  const shown = ids.flatMap((id) => proofs.get(id) ?? [])
+  const shown = ids
+    .flatMap((id) => proofs.get(id) ?? [])
+    .toSorted((one, other) => `${one.file} ${one.test}`.localeCompare(`${other.file} ${other.test}`, 'en'))
   const files = Map.groupBy(shown, ({ file }) => file)
   const tests = Array.from(files, ([file, inFile]) => {
     const names = [...new Set(inFile.map(({ test }) => test))]

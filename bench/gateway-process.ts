@@ -1,0 +1,35 @@
+/**
+ * The gateway to the database in a process of its own, so that it does not wait for the load; beside it a mail provider that
+ * takes everything. Told the latency to add by its parent, which it does not outlive.
+ */
+import { createServer } from 'node:http'
+import { startGateway } from '../dev/gateway.ts'
+import { listen, LOOPBACK } from '../dev/port.ts'
+
+export interface GatewayReady {
+  gatewayUrl: string
+  mailUrl: string
+}
+
+export interface GatewayOrder {
+  latencyMs: number
+}
+
+const gateway = await startGateway({ port: 0 })
+let mails = 0
+const provider = createServer((request, response) => {
+  request.resume().on('end', () => {
+    mails += 1
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ id: `mail-${mails}` }))
+  })
+})
+const ready: GatewayReady = {
+  gatewayUrl: gateway.url,
+  mailUrl: `http://${LOOPBACK}:${await listen(provider, 0)}`,
+}
+process.on('message', ({ latencyMs }: GatewayOrder) => {
+  gateway.fault = latencyMs === 0 ? undefined : () => ({ kind: 'delay-request', milliseconds: latencyMs })
+  process.send?.('done')
+})
+process.on('disconnect', () => process.exit())
+process.send?.(ready)

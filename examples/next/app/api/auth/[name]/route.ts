@@ -1,0 +1,46 @@
+/** Latchkey's endpoints, all of them, under the paths that they have elsewhere. */
+import account from '../../../../latchkey/api/auth/account.ts'
+import keys from '../../../../latchkey/api/auth/keys.ts'
+import login from '../../../../latchkey/api/auth/login.ts'
+import logout from '../../../../latchkey/api/auth/logout.ts'
+import maintenance from '../../../../latchkey/api/auth/maintenance.ts'
+import refresh from '../../../../latchkey/api/auth/refresh.ts'
+import register from '../../../../latchkey/api/auth/register.ts'
+import reset from '../../../../latchkey/api/auth/reset.ts'
+import sessions from '../../../../latchkey/api/auth/sessions.ts'
+import verify from '../../../../latchkey/api/auth/verify.ts'
+
+const endpoints = new Map(
+  Object.entries({
+    account,
+    keys,
+    login,
+    logout,
+    maintenance,
+    refresh,
+    register,
+    reset,
+    sessions,
+    verify,
+  }),
+)
+
+interface Route {
+  params: Promise<{ name: string }>
+}
+
+/** Every method: an endpoint knows itself which ones it has, and answers 405 for the rest. */
+async function handle(request: Request, { params }: Route): Promise<Response> {
+  const { name } = await params
+  return endpoints.get(name)?.fetch(request) ?? new Response(null, { status: 404 })
+}
+
+export {
+  handle as DELETE,
+  handle as GET,
+  handle as HEAD,
+  handle as OPTIONS,
+  handle as PATCH,
+  handle as POST,
+  handle as PUT,
+}

@@ -1,0 +1,46 @@
+/** The button and what the pages about adopting promise of files: each is what it is said to be. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parseEnvironment } from '../lib/env.ts'
+import { query } from './database.ts'
+
+const HOME = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(HOME, path), 'utf8')
+
+test('the button asks for every variable that a deployment cannot do without, and gives no value', () => {
+  const [, address = ''] = /\]\((https:\/\/vercel\.com\/new\/clone\?[^)]+)\)/.exec(read('README.md')) ?? []
+  const parameters = new URL(address).searchParams
+  const asked = parameters.get('env')?.split(',') ?? []
+  const [store] = JSON.parse(parameters.get('products') ?? '[]')
+  expect(store).toMatchObject({ integrationSlug: 'neon', productSlug: 'neon', protocol: 'storage' })
+
+  // Vercel says where the app is, Neon where the database is.
+  const parsed = parseEnvironment({ VERCEL_ENV: 'production', VERCEL_PROJECT_PRODUCTION_URL: 'a.vercel.app' })
+  if (parsed.kind === 'ok') throw new Error('nothing is missing')
+  const missing = parsed.faults.map(({ key }) => key).filter((key) => key !== 'DATABASE_URL')
+  expect(asked.toSorted()).toEqual(missing.toSorted())
+  for (const name of asked) expect(parameters.get('envDescription')).toContain(name)
+  expect(parameters.has('envDefaults')).toBe(false)
+  expect(parameters.get('envLink')).toMatch(/\.env\.example$/)
+})
+
+test('every file that docs/adopt.md names is there, and every table', async () => {
+  const page = read('docs/adopt.md')
+  const links = [...page.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path = '']) =>
+    decodeURIComponent(path),
+  )
+  expect(links.length).toBeGreaterThan(10)
+  expect(links.filter((path) => !existsSync(join(HOME, 'docs', path)))).toEqual([])
+  const copied = [...page.matchAll(/"\$LATCHKEY"\/([\w/]+)(?:\{([\w,-]+)\}(\.ts))?/g)].flatMap(
+    ([, path = '', names, end = '']) => names?.split(',').map((name) => path + name + end) ?? [path],
+  )
+  expect(copied).toContain('build/lean-driver.ts')
+  expect(copied.filter((path) => !existsSync(join(HOME, path)))).toEqual([])
+
+  const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+  const [, list = ''] = /The tables are ([^.]+), in `public`/.exec(page) ?? []
+  expect([...list.matchAll(/`(\w+)`/g)].map(([, name]) => name).toSorted()).toEqual(
+    tables.map(({ tablename }) => tablename),
+  )
+})
