@@ -188,6 +188,7 @@ test('a person ends another device, changes the password and deletes the account
   await expectView(other.page, 'Sign in')
 
   await page.getByRole('link', { name: 'Password', exact: true }).click()
+  await expectView(page, 'Change your password')
   await field(page, 'Current password').fill(PASSWORD)
   await field(page, 'New password').fill(OTHER_PASSWORD)
   await page.getByRole('button', { name: 'Change password' }).click()
@@ -196,6 +197,7 @@ test('a person ends another device, changes the password and deletes the account
   await expectView(page, 'Change your password')
 
   await page.getByRole('link', { name: 'Delete' }).click()
+  await expectView(page, 'Delete your account')
   await field(page, 'Current password').fill(OTHER_PASSWORD)
   await page.getByLabel('Delete my account for good').check()
   await page.getByRole('button', { name: 'Delete account' }).click()
