@@ -1,5 +1,5 @@
 /** The access token: a JWT (RFC 9068 profile, `typ: at+jwt`), ES256, 15 minutes, ids and role alone. */
-import type { PublicKeys } from '../build/openapi/answers.ts'
+import type { PublicKeys } from './answers.ts'
 import { createLocalJWKSet, jwtVerify, SignJWT } from 'jose'
 import { environment } from './env.ts'
 import { signingKeys } from './keys.ts'

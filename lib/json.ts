@@ -95,7 +95,7 @@ function pointer(path: readonly PropertyKey[]): string {
   return `#${path.map((key) => `/${encodeURIComponent(token(String(key)))}`).join('')}`
 }
 
-/** Its type argument is one of the answers that the contract has (build/openapi/answers.ts); without one nothing fits. */
+/** Its type argument is one of the answers that the contract has (lib/answers.ts); without one nothing fits. */
 export function json<Body = never>(body: NoInfer<Body>, status = 200, headers?: Headers): Response {
   const answer = new Response(JSON.stringify(body), { status, ...(headers && { headers }) })
   answer.headers.set('content-type', 'application/json; charset=utf-8')

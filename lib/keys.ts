@@ -11,7 +11,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
-import type { PublicKey } from '../build/openapi/answers.ts'
+import type { PublicKey } from './answers.ts'
 import { environment } from './env.ts'
 
 /** What a key is for. A label is part of the key: changing one changes every token of that kind. */

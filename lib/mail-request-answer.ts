@@ -1,5 +1,5 @@
 /** The one answer to a request for a mail, so that no endpoint can tell a known address from an unknown one. */
-import type { CheckEmail } from '../build/openapi/answers.ts'
+import type { CheckEmail } from './answers.ts'
 import { afterAnswer } from './after-answer.ts'
 import { json } from './json.ts'
 import type { MailRequest } from './mail-requests.ts'

@@ -2,7 +2,7 @@
  * The one table of problems (RFC 9457). `title` is fixed for a code; `detail` tells the caller what to do.
  * Each `type` is an address on the app's own origin that shows the code's entry.
  */
-import type { Problem } from '../build/openapi/answers.ts'
+import type { Problem } from './answers.ts'
 import { environment, environmentFaults } from './env.ts'
 import { rateLimitHeaders, type Limit } from './rate-limits.ts'
 

@@ -1,5 +1,5 @@
 /** The answers about a session: the one that hands it out and the one that says it has ended. */
-import type { SessionBody, User as UserBody } from '../build/openapi/answers.ts'
+import type { SessionBody, User as UserBody } from './answers.ts'
 import { signAccessToken } from './access-token.ts'
 import { endedSessionCookies, sessionCookies } from './cookies.ts'
 import { json } from './json.ts'

@@ -1,6 +1,6 @@
 /** /api/auth/account: GET reads it, PATCH changes its password or its address, DELETE deletes it. */
 import * as z from 'zod/mini'
-import type { Account, CheckEmail } from '../../build/openapi/answers.ts'
+import type { Account, CheckEmail } from '../../lib/answers.ts'
 import {
   beginReauthentication,
   changePassword,

@@ -1,5 +1,5 @@
 /** GET /api/auth/keys: the public keys (JWK Set, RFC 7517) for whoever verifies access tokens. */
-import type { PublicKeys } from '../../build/openapi/answers.ts'
+import type { PublicKeys } from '../../lib/answers.ts'
 import { publicKeys } from '../../lib/access-token.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json } from '../../lib/json.ts'

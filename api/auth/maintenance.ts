@@ -1,6 +1,6 @@
 /** GET /api/auth/maintenance, called by Vercel's cron: delivers waiting mail and removes what has expired. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { MaintenanceReport } from '../../build/openapi/answers.ts'
+import type { MaintenanceReport } from '../../lib/answers.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { environment } from '../../lib/env.ts'
 import { json } from '../../lib/json.ts'

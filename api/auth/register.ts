@@ -1,6 +1,6 @@
 /** POST /api/auth/register: keeps a registration and mails its link. No account exists before the link is pressed. */
 import * as z from 'zod/mini'
-import type { CheckEmail } from '../../build/openapi/answers.ts'
+import type { CheckEmail } from '../../lib/answers.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
 import { breachFaults } from '../../lib/breached-passwords.ts'
 import { registrationCookie } from '../../lib/cookies.ts'

@@ -1,6 +1,6 @@
 /** /api/auth/reset: POST mails a link, PUT spends its token and sets a new password. */
 import * as z from 'zod/mini'
-import type { PasswordChanged } from '../../build/openapi/answers.ts'
+import type { PasswordChanged } from '../../lib/answers.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
 import { breachFaults } from '../../lib/breached-passwords.ts'
 import type { Client } from '../../lib/client.ts'

@@ -1,6 +1,6 @@
 /** /api/auth/sessions: the signed-in devices. GET lists them; DELETE ends one (`?id=`) or all others (`?others=true`). */
 import * as z from 'zod/mini'
-import type { Device, Devices } from '../../build/openapi/answers.ts'
+import type { Device, Devices } from '../../lib/answers.ts'
 import { coarseIp } from '../../lib/client.ts'
 import { endedSessionCookies } from '../../lib/cookies.ts'
 import { credentialOf } from '../../lib/credentials.ts'

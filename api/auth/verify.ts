@@ -1,6 +1,6 @@
 /** /api/auth/verify: POST mails a new link; PUT spends a mailed token, of a registration or a change of address. */
 import * as z from 'zod/mini'
-import type { Verified } from '../../build/openapi/answers.ts'
+import type { Verified } from '../../lib/answers.ts'
 import { confirmEmailChange, stopEmailChange } from '../../lib/accounts.ts'
 import { afterAnswer } from '../../lib/after-answer.ts'
 import type { Client } from '../../lib/client.ts'

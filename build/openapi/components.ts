@@ -13,7 +13,7 @@ import { EmailAddress, MAX_ADDRESS_LENGTH } from '../../lib/email-address.ts'
 import { MailCode } from '../../lib/mail-code.ts'
 import { MailTokenText } from '../../lib/mail-token.ts'
 import { Password, PASSWORD_MAX_LENGTH } from '../../lib/passwords.ts'
-import * as answers from './answers.ts'
+import * as answers from '../../lib/answers.ts'
 
 export type JsonSchema = Record<string, unknown>
 

@@ -5,7 +5,7 @@ import manifest from '../../package.json' with { type: 'json' }
 import { problem, problems, type ProblemCode } from '../../lib/problems.ts'
 import { rateLimitHeaders, limits } from '../../lib/rate-limits.ts'
 import { componentSchemas, reference, type JsonSchema } from './components.ts'
-import { Problem, problemCodes } from './answers.ts'
+import { Problem, problemCodes } from '../../lib/answers.ts'
 import { examples } from './examples.ts'
 import {
   commonProblems,

@@ -9,7 +9,7 @@ import { MailWish as ResetWish, NewPassword } from '../../api/auth/reset.ts'
 import { Choice } from '../../api/auth/sessions.ts'
 import { MailWish as VerificationWish, Proof } from '../../api/auth/verify.ts'
 import type { ProblemCode } from '../../lib/problems.ts'
-import * as answers from './answers.ts'
+import * as answers from '../../lib/answers.ts'
 import { examples } from './examples.ts'
 
 export const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const

@@ -3,9 +3,9 @@
  * its schema cannot part ways unnoticed, and nothing of this reaches a function.
  */
 import * as z from 'zod/mini'
-import type { RemovedCounts } from '../../lib/maintenance.ts'
-import type { DeliveryReport } from '../../lib/outbox.ts'
-import { problems, type ProblemCode } from '../../lib/problems.ts'
+import type { RemovedCounts } from './maintenance.ts'
+import type { DeliveryReport } from './outbox.ts'
+import { problems, type ProblemCode } from './problems.ts'
 
 export const Id = z.uuid()
 export const Moment = z.iso.datetime()
