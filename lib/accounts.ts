@@ -19,7 +19,7 @@ import {
   forgetAllAttempts,
   forgetAttempts,
 } from './password-attempts.ts'
-import { bucketOf, bucketOfRow, limits, take, waitSeconds } from './rate-limits.ts'
+import { bucketOf, bucketOfRow, limits, take, takeBucket, waitSeconds } from './rate-limits.ts'
 import {
   endSessions,
   insertSession,
@@ -233,12 +233,11 @@ export async function confirmEmailChange(
   proven: boolean,
   client: Client,
 ): Promise<EmailConfirmation> {
-  const limit = limits.linkByToken
-  const bucket = bucketOf(limit, tokenId)
+  const { taken, wait } = takeBucket(limits.linkByToken, tokenId)
   const me = credential === undefined ? sql`SELECT NULL::uuid AS user_id` : sessionOf(credential)
   const statement = sql`
     WITH me AS (${me}),
-    taken AS (${take(limit, bucket, sql`true`)}),
+    ${taken},
     token AS (
       SELECT t.id, t.user_id, u.email AS old_email, u.password_hash,
         ${proven} OR t.user_id IN (SELECT user_id FROM me) AS proven
@@ -260,7 +259,7 @@ export async function confirmEmailChange(
     voided AS (DELETE FROM mail_tokens WHERE purpose = 'reset' AND user_id IN (SELECT id FROM account)),
     event AS (${insertEvent('email-changed', client, { userId: sql`id` }, sql`FROM account`)}),
     mail AS (${insertMail('email-changed', { recipient: sql`token.old_email` }, sql`FROM account, token`)})
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
+    SELECT ${wait},
       password_hash, (SELECT to_jsonb(mail) FROM mail) AS mail, proven FROM token`
   const [row] = await runTogether<EmailConfirmationRow>(lockAccountOf(tokenId), statement).catch(
     (error: unknown) => {

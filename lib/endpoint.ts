@@ -39,7 +39,9 @@ export function endpoint(handlers: Handlers): {
       const startedAt = performance.now()
       const client = clientOf(request)
       const record: RequestRecord = { requestId: client.requestId, roundTrips: 0 }
-      if (isCold) logColdStart()
+      const cold = isCold
+      isCold = false
+      if (cold) logColdStart()
       const response = await inRequest(record, () => answer(request, client, handlers))
       for (const [name, value] of Object.entries(STANDARD_HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value)
@@ -52,15 +54,14 @@ export function endpoint(handlers: Handlers): {
         status: response.status,
         code: problemCodeOf(response),
         durationMs: Math.round(performance.now() - startedAt),
-        cold: isCold,
+        cold,
       })
-      isCold = false
       return response
     },
   }
 }
 
-/** True until an instance has answered its first request. */
+/** True until an instance has its first request. */
 let isCold = true
 
 /** Once an instance: what it runs and what it was given, by name. */
@@ -78,7 +79,6 @@ function levelOf(status: number): LogLevel {
 async function answer(request: Request, client: Client, handlers: Handlers): Promise<Response> {
   if (environmentFaults.length > 0) {
     log('error', 'misconfigured', {
-      requestId: client.requestId,
       keys: environmentFaults.map((fault) => `${fault.key}: ${fault.problem}`),
     })
     return problem('misconfigured')
@@ -89,7 +89,7 @@ async function answer(request: Request, client: Client, handlers: Handlers): Pro
     if (isForeign(request)) return problem('origin-refused')
     return await handler(request, client)
   } catch (error) {
-    return refusal(error, client)
+    return refusal(error)
   }
 }
 
@@ -104,18 +104,14 @@ function allowed(handlers: Handlers): string {
 }
 
 /** Nothing of the error reaches the caller but the request id, by which the log has the rest. */
-function refusal(error: unknown, client: Client): Response {
+function refusal(error: unknown): Response {
   if (error instanceof Response) return error
-  const { requestId } = client
   if (isUnavailable(error)) {
-    log('error', error.unavailable, { requestId, reason: error.message })
+    log('error', error.unavailable, { reason: error.message })
     return problem(error.unavailable, { retryAfterSeconds: error.retryAfterSeconds })
   }
-  log('error', 'internal-error', {
-    requestId,
-    ...(error instanceof Error
-      ? { reason: `${error.name}: ${error.message}`, stack: error.stack ?? '' }
-      : {}),
-  })
+  const details =
+    error instanceof Error ? { reason: `${error.name}: ${error.message}`, stack: error.stack ?? '' } : {}
+  log('error', 'internal-error', details)
   return problem('internal-error')
 }

@@ -44,9 +44,10 @@ export interface Fault {
   problem: string
 }
 
+/** `set` are the names of the variables that are there. */
 export type ParsedEnvironment =
-  | { kind: 'ok'; environment: Environment }
-  | { kind: 'misconfigured'; faults: Fault[] }
+  | { kind: 'ok'; set: string[]; environment: Environment }
+  | { kind: 'misconfigured'; set: string[]; faults: Fault[] }
 
 type Variables = Record<string, string | undefined>
 
@@ -56,15 +57,18 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
 
   const stage = stageOf(given)
   const origin = appOrigin(given)
-  const parsed = schemaFor(stage).safeParse(given)
+  const schema = schemaFor(stage)
+  const set = ['APP_URL', ...Object.keys(schema.shape)].filter((key) => key in given)
+  const parsed = schema.safeParse(given)
   const faults: Fault[] = [
     ...(origin.kind === 'fault' ? [origin.fault] : []),
     ...(parsed.error?.issues ?? []).map((issue) => ({ key: String(issue.path[0]), problem: issue.message })),
   ]
-  if (origin.kind === 'fault' || !parsed.success) return { kind: 'misconfigured', faults }
+  if (origin.kind === 'fault' || !parsed.success) return { kind: 'misconfigured', set, faults }
 
   return {
     kind: 'ok',
+    set,
     environment: {
       stage,
       origin: origin.origin,
@@ -306,7 +310,7 @@ const atColdStart = parseEnvironment(variables)
 
 /** What an instance says of itself when it begins: the names of the variables that are set, and the deployment's commit. */
 export const configuration = {
-  keys: ['APP_URL', ...Object.keys(schemaFor('production').shape)].filter((key) => variables[key]),
+  keys: atColdStart.set,
   version: variables['VERCEL_GIT_COMMIT_SHA'] ?? 'unknown',
 }
 

@@ -50,23 +50,30 @@ function sealKeysFor(purpose: SealPurpose): Buffer[] {
   return keys
 }
 
-function mac(key: Buffer, payload: Uint8Array): Buffer {
-  return createHmac('sha256', key).update(payload).digest()
+const NO_CONTEXT = new Uint8Array()
+
+/** `payload ‖ HMAC-SHA-256(payload ‖ context)` in base64url. The context is not in it: whoever opens it must know it. */
+export function seal(purpose: SealPurpose, payload: Uint8Array, context = NO_CONTEXT): string {
+  const mac = keyedHash(purpose, Buffer.concat([payload, context]))
+  return Buffer.concat([payload, mac]).toString('base64url')
 }
 
-/** `payload ‖ HMAC-SHA-256(payload)` in base64url. */
-export function seal(purpose: SealPurpose, payload: Uint8Array): string {
-  return Buffer.concat([payload, keyedHash(purpose, payload)]).toString('base64url')
+/** What a sealed text must be: the length of its payload, and the context it was sealed in. */
+interface Expected {
+  payloadBytes: number
+  context?: Uint8Array
 }
 
-/** The payload of a sealed text; undefined when it is not ours, not this long or not for this purpose. */
-export function unseal(purpose: SealPurpose, text: string, payloadBytes: number): Buffer | undefined {
+/** The payload of a sealed text; undefined when it is not ours, not as expected or not for this purpose. */
+export function unseal(purpose: SealPurpose, text: string, expected: Expected): Buffer | undefined {
+  const { payloadBytes, context = NO_CONTEXT } = expected
   const sealed = Buffer.from(text, 'base64url')
   // The decoder skips what it does not know: only the one spelling that we wrote is accepted.
   if (sealed.length !== payloadBytes + SEAL_BYTES || sealed.toString('base64url') !== text) return undefined
   const payload = sealed.subarray(0, payloadBytes)
   const given = sealed.subarray(payloadBytes)
-  const known = sealKeysFor(purpose).some((key) => timingSafeEqual(mac(key, payload), given))
+  const macs = keyedHashes(purpose, Buffer.concat([payload, context]))
+  const known = macs.some((mac) => timingSafeEqual(mac, given))
   return known ? payload : undefined
 }
 
@@ -79,7 +86,7 @@ export function keyedHash(purpose: SealPurpose, payload: Uint8Array): Buffer {
 
 /** The same under every secret, the first one's first. */
 export function keyedHashes(purpose: SealPurpose, payload: Uint8Array): Buffer[] {
-  return sealKeysFor(purpose).map((key) => mac(key, payload))
+  return sealKeysFor(purpose).map((key) => createHmac('sha256', key).update(payload).digest())
 }
 
 let derivedSigningKeys: Promise<SigningKey[]> | undefined

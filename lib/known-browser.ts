@@ -2,19 +2,18 @@
  * Known browsers: a browser that has signed in to an account keeps a sealed cookie that says so, and nothing else. Its attempts
  * at the password have a bucket of their own, so a stranger who guesses does not lock out the owner.
  */
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { emailKey } from './email-address.ts'
-import { keyedHash, keyedHashes } from './keys.ts'
+import { seal, unseal } from './keys.ts'
 
 const ID_BYTES = 16
-const MAC_BYTES = 32
 
 /** How long a browser stays known after its last login. */
 export const KNOWN_BROWSER_LIFETIME_SECONDS = 180 * 24 * 60 * 60
 
-/** `id ‖ HMAC-SHA-256(id, address)` in base64url: tells nobody whose it is, and serves that address alone. */
+/** Tells nobody whose it is, and serves that address alone, which it is sealed with. */
 export function sealKnownBrowser(id: Buffer, email: string): string {
-  return Buffer.concat([id, keyedHash('known-browser', payload(id, email))]).toString('base64url')
+  return seal('known-browser', id, Buffer.from(emailKey(email)))
 }
 
 export function newKnownBrowser(): Buffer {
@@ -23,14 +22,8 @@ export function newKnownBrowser(): Buffer {
 
 /** The browser's id; undefined for no cookie, for another address's and for one that this deployment did not seal. */
 export function openKnownBrowser(text: string | undefined, email: string): Buffer | undefined {
-  const sealed = Buffer.from(text ?? '', 'base64url')
-  if (sealed.length !== ID_BYTES + MAC_BYTES) return undefined
-  const id = sealed.subarray(0, ID_BYTES)
-  const given = sealed.subarray(ID_BYTES)
-  const known = keyedHashes('known-browser', payload(id, email)).some((mac) => timingSafeEqual(mac, given))
-  return known ? id : undefined
-}
-
-function payload(id: Buffer, email: string): Buffer {
-  return Buffer.concat([id, Buffer.from(emailKey(email))])
+  return unseal('known-browser', text ?? '', {
+    payloadBytes: ID_BYTES,
+    context: Buffer.from(emailKey(email)),
+  })
 }

@@ -50,7 +50,7 @@ export function openMailToken<Purpose extends MailTokenPurpose>(
   text: string,
 ): OpenedMailToken<Purpose> {
   for (const purpose of purposes) {
-    const payload = unseal(purpose, text, PAYLOAD_BYTES)
+    const payload = unseal(purpose, text, { payloadBytes: PAYLOAD_BYTES })
     if (payload === undefined) continue
     const expiresAt = new Date(payload.readUInt32BE(ID_BYTES) * 1000)
     if (expiresAt.getTime() <= Date.now()) return { kind: 'expired' }

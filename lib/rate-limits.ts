@@ -91,6 +91,15 @@ export interface BucketWaits {
   address_wait_seconds: number | null
 }
 
+/** `taken` is a common table expression of that name, `wait` the select list's `wait_seconds`: null where there was one to take. */
+export function takeBucket(limit: Limit, subject: string): { taken: SQL; wait: SQL } {
+  const bucket = bucketOf(limit, subject)
+  return {
+    taken: sql`taken AS (${take(limit, bucket, sql`true`)})`,
+    wait: sql`CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds`,
+  }
+}
+
 /** A refused source takes nothing from the address, so a stranger cannot use up somebody else's share alone. */
 export function takeBuckets(bySource: Limit, network: string, byAddress: Limit, emailKey: string): Buckets {
   const source = bucketOf(bySource, network)

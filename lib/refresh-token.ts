@@ -27,7 +27,8 @@ export function sealRefreshToken({ family, generation }: RefreshToken): string {
 
 /** What a session cookie holds; undefined for none and for anything that this deployment did not seal. */
 export function openRefreshToken(text: string | undefined): RefreshToken | undefined {
-  const payload = text === undefined ? undefined : unseal('refresh-token', text, PAYLOAD_BYTES)
+  const payload =
+    text === undefined ? undefined : unseal('refresh-token', text, { payloadBytes: PAYLOAD_BYTES })
   if (payload === undefined) return undefined
   return { family: payload.subarray(0, FAMILY_BYTES), generation: payload.readUInt32BE(FAMILY_BYTES) }
 }

@@ -10,6 +10,6 @@ export function sealRegistration(id: string): string {
 
 /** Undefined for no cookie and for anything that this deployment did not seal. */
 export function openRegistration(text: string | undefined): string | undefined {
-  const id = text === undefined ? undefined : unseal('registration-cookie', text, ID_BYTES)
+  const id = text === undefined ? undefined : unseal('registration-cookie', text, { payloadBytes: ID_BYTES })
   return id && stringify(id)
 }

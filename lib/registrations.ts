@@ -13,7 +13,7 @@ import { isMailCode, MAX_CODE_ATTEMPTS } from './mail-code.ts'
 import { expiryIn, REGISTRATION_LINK_LIFETIME_SECONDS } from './mail-token.ts'
 import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
-import { bucketOf, limits, take, takeBuckets, waitSeconds, type BucketWaits } from './rate-limits.ts'
+import { limits, takeBucket, takeBuckets, type BucketWaits } from './rate-limits.ts'
 
 /** How long an unproven registration is kept; a new link can be had all that time. */
 export const REGISTRATION_LIFETIME_SECONDS = 7 * 24 * 60 * 60
@@ -160,10 +160,9 @@ interface SpendingRow {
 
 /** Spends a registration and makes its account, when `proven`; otherwise only tells how it stands. */
 export async function spendRegistration(id: string, proven: boolean, client: Client): Promise<Spending> {
-  const limit = limits.linkByToken
-  const bucket = bucketOf(limit, id)
+  const { taken, wait } = takeBucket(limits.linkByToken, id)
   const [row] = await run<SpendingRow>(sql`
-    WITH taken AS (${take(limit, bucket, sql`true`)}),
+    WITH ${taken},
     spent AS (
       UPDATE registrations r SET spent_at = now()
       WHERE id = ${id}::uuid AND ${proven} AND spent_at IS NULL AND EXISTS (SELECT FROM taken)
@@ -177,7 +176,7 @@ export async function spendRegistration(id: string, proven: boolean, client: Cli
       RETURNING id
     ),
     event AS (${insertEvent('account-created', client, { userId: sql`id` }, sql`FROM account`)})
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
+    SELECT ${wait},
       (SELECT id FROM account) AS account_id, r.password_hash,
       r.spent_at IS NOT NULL OR EXISTS (SELECT FROM users WHERE users.email_key = r.email_key) AS spent
     FROM registrations r WHERE r.id = ${id}::uuid`)

@@ -10,7 +10,7 @@ import { expiryIn, RESET_LINK_LIFETIME_SECONDS } from './mail-token.ts'
 import { mailRequest, type MailRequest, type MailRequestRow } from './mail-requests.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
 import { forgetAllAttempts } from './password-attempts.ts'
-import { bucketOf, limits, take, takeBuckets, waitSeconds, type BucketWaits } from './rate-limits.ts'
+import { limits, takeBucket, takeBuckets, type BucketWaits } from './rate-limits.ts'
 import type { CodeAttempt } from './registrations.ts'
 import { endSessions } from './sessions.ts'
 
@@ -90,11 +90,10 @@ export function lockAccountOf(tokenId: string): SQL {
  * account's row is locked, so it sees every session that a racing login opened.
  */
 export async function resetPassword(tokenId: string, passwordHash: string, client: Client): Promise<Reset> {
-  const limit = limits.linkByToken
-  const bucket = bucketOf(limit, tokenId)
+  const { taken, wait } = takeBucket(limits.linkByToken, tokenId)
   const [row] = await runTogether<{ wait_seconds: number | null; mail: OwedMailRow | null }>(
     lockAccountOf(tokenId),
-    sql`WITH taken AS (${take(limit, bucket, sql`true`)}),
+    sql`WITH ${taken},
     token AS (
       UPDATE mail_tokens SET spent_at = now()
       WHERE id = ${tokenId}::uuid AND purpose = 'reset' AND spent_at IS NULL AND expires_at > now()
@@ -112,7 +111,7 @@ export async function resetPassword(tokenId: string, passwordHash: string, clien
     event AS (${insertEvent('password-reset', client, { userId: sql`id` }, sql`FROM account`)}),
     mail AS (${insertMail('password-reset', { recipient: sql`email` }, sql`FROM account`)})
     SELECT (SELECT to_jsonb(mail) FROM mail) AS mail,
-      CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds`,
+      ${wait}`,
   )
   if (row === undefined) throw new Error('the statement answered no row')
   if (row.wait_seconds !== null) return { kind: 'limited', waitSeconds: row.wait_seconds }

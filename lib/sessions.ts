@@ -10,7 +10,7 @@ import { run, runRepeatable, runTogether } from './database.ts'
 import { insertEvent } from './events.ts'
 import { insertMail, owedMail, type OwedMail, type OwedMailRow } from './outbox.ts'
 import { forgetAttempts } from './password-attempts.ts'
-import { bucketOf, limits, take, waitSeconds } from './rate-limits.ts'
+import { limits, takeBucket } from './rate-limits.ts'
 import { recordWho } from './request-record.ts'
 import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from './refresh-token.ts'
 
@@ -209,8 +209,7 @@ type TurnRow = Omit<LiveSessionRow, 'id'> & {
 export async function turnSession(token: RefreshToken, client: Client): Promise<Turn> {
   const { generation } = token
   const family = hashFamily(token.family)
-  const limit = limits.refreshBySession
-  const bucket = bucketOf(limit, Buffer.from(family).toString('hex'))
+  const { taken, wait } = takeBucket(limits.refreshBySession, Buffer.from(family).toString('hex'))
   const live = sql`(s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL)`
   const inWindow = sql`(s.turned_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS}))`
   const turns = sql`(${live} AND s.generation = ${generation}::bigint AND NOT ${inWindow})`
@@ -218,7 +217,7 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
     AND NOT (s.generation = ${generation}::bigint + 1 AND ${inWindow}))`
 
   const [row] = await runRepeatable<TurnRow>(sql`
-    WITH taken AS (${take(limit, bucket, sql`true`)}),
+    WITH ${taken},
     presented AS (
       UPDATE sessions s SET
         generation = s.generation + CASE WHEN ${turns} THEN 1 ELSE 0 END,
@@ -245,7 +244,7 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
       sql`FROM presented WHERE stolen_now`,
     )}),
     mail AS (${insertMail('session-stolen', { recipient: sql`email` }, sql`FROM presented WHERE stolen_now`)})
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM taken) THEN ${waitSeconds(limit, bucket)} END AS wait_seconds,
+    SELECT ${wait},
       ${LIVE_SESSION_COLUMNS}, live, ended_in_window, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
     FROM (SELECT) AS always LEFT JOIN presented ON true`)
   if (row === undefined) throw new Error('the statement answered no row')

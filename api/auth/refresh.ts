@@ -30,7 +30,7 @@ export default endpoint({
 
     const { mail } = turn
     if (mail !== undefined) {
-      log('error', 'session-stolen', { requestId: client.requestId })
+      log('error', 'session-stolen')
       await afterAnswer(() => deliver(mail))
     }
     return turn.definite ? sessionEnded() : problem('session-ended')
