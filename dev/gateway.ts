@@ -32,6 +32,9 @@ export interface FaultyRequest {
   index: number
   database: string
   statements: string[]
+  /** As they came. */
+  headers: IncomingHttpHeaders
+  body: string
 }
 
 export type Fault =
@@ -91,7 +94,7 @@ export async function startGateway({ port }: { port: number }): Promise<Gateway>
     if (gateway.requests.length >= KEPT_REQUESTS) gateway.requests.shift()
     const index = gateway.requests.push(seen) - 1
 
-    const fault = gateway.fault?.({ index, database, statements })
+    const fault = gateway.fault?.({ index, database, statements, headers, body })
     const answer = await withFault(fault, () =>
       execute(connectionsTo(known, target), work, headers, response),
     )

@@ -9,11 +9,11 @@ import { neon, neonConfig, NeonDbError, type NeonQueryFunction } from '@neondata
 import { sql, type SQL } from 'drizzle-orm'
 import { CasingCache } from 'drizzle-orm/casing'
 import { getTypeParser, type TypeId } from 'pg-types'
+import { callDatabase } from './database-call.ts'
 import { environment } from './env.ts'
 import { countRoundTrip } from './request-record.ts'
 import { unavailable } from './unavailable.ts'
 
-export const DATABASE_TIMEOUT_MS = 5_000
 const RETRY_AFTER_SECONDS = 5
 
 /** SQLSTATE classes that speak of the server's state and not of our statement: connection, rollback, resources, operator. */
@@ -45,9 +45,9 @@ function driver(): Driver {
   if (connected === undefined) {
     const { databaseUrl, neonFetchEndpoint } = environment()
     if (neonFetchEndpoint !== undefined) neonConfig.fetchEndpoint = neonFetchEndpoint
-    neonConfig.fetchFunction = (url: string, init: RequestInit) => {
+    neonConfig.fetchFunction = (...call: Parameters<typeof callDatabase>) => {
       countRoundTrip()
-      return fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })
+      return callDatabase(...call)
     }
     connected = neon(databaseUrl)
   }

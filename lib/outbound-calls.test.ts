@@ -5,13 +5,14 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import https, { createServer as createHttpsServer, type RequestOptions } from 'node:https'
+import { syncBuiltinESMExports } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { BREACH_QUERY_TIMEOUT_MS } from './breached-passwords.ts'
-import { DATABASE_TIMEOUT_MS } from './database.ts'
+import { DATABASE_TIMEOUT_MS } from './database-call.ts'
 import { MAIL_TIMEOUT_MS } from './mail.ts'
 import { isUnavailable } from './unavailable.ts'
 
@@ -26,7 +27,7 @@ const sources = globSync(['api/**/*.ts', 'lib/**/*.ts', 'drizzle/*.ts'], { cwd: 
     return { path, code: text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/(?<![:'"])\/\/.*/g, '') }
   })
 
-const PEERS = ['lib/breached-passwords.ts', 'lib/database.ts', 'lib/mail.ts']
+const PEERS = ['lib/breached-passwords.ts', 'lib/database-call.ts', 'lib/mail.ts']
 
 describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
   test('the sources are all there', () => {
@@ -49,6 +50,8 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
       'jose',
       'node:async_hooks',
       'node:crypto',
+      'node:http',
+      'node:https',
       'node:net',
       'node:url',
       'pg-types',
@@ -61,6 +64,7 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
     expect(pathsWith(/import \{ isIP \} from 'node:net'/)).toEqual(pathsWith(/'node:net'/))
     expect(pathsWith(/'resend'/)).toEqual(['lib/mail.ts'])
     expect(pathsWith(/'@neondatabase\/serverless'/)).toEqual(['lib/database.ts'])
+    expect(pathsWith(/'node:https?'/)).toEqual(['lib/database-call.ts'])
     expect(pathsWith(/\b(?:WebSocket|XMLHttpRequest|EventSource|createRemoteJWKSet|sendBeacon)\b/)).toEqual(
       [],
     )
@@ -71,13 +75,12 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
     ).toEqual([])
   })
 
-  test('fetch is named by the two that call with it and by the wrapper that is called by that name', () => {
+  test('fetch is named by the one that calls with it and by the wrapper that is called by that name', () => {
     const uses = sources.flatMap(({ path, code }) =>
       [...code.matchAll(/.*(?<!sec-)\bfetch\b.*/g)].map(([line]) => `${path}: ${line.trim()}`),
     )
     expect(uses.toSorted()).toEqual([
       'lib/breached-passwords.ts: const answer = await fetch(`${breachedPasswordsUrl}/${digest.slice(0, PREFIX_LENGTH)}`, {',
-      "lib/database.ts: return fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(DATABASE_TIMEOUT_MS) })",
       'lib/endpoint.ts: async fetch(request) {',
       'lib/endpoint.ts: fetch: (request: Request) => Promise<Response>',
     ])
@@ -88,7 +91,7 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
     const [table = ''] = section.split('\n## ')
     const rows = [...table.matchAll(/^\| [^|]+\|[^|]+\| `(lib\/[\w-]+\.ts)` +\| (\d+) s +\|/gm)]
     expect(Object.fromEntries(rows.map(([, path, seconds]) => [path, Number(seconds) * 1000]))).toEqual({
-      'lib/database.ts': DATABASE_TIMEOUT_MS,
+      'lib/database-call.ts': DATABASE_TIMEOUT_MS,
       'lib/mail.ts': MAIL_TIMEOUT_MS,
       'lib/breached-passwords.ts': BREACH_QUERY_TIMEOUT_MS,
     })
@@ -105,6 +108,7 @@ afterEach(() => {
   }
   vi.unstubAllEnvs()
   vi.restoreAllMocks()
+  syncBuiltinESMExports()
   vi.resetModules()
 })
 
@@ -151,6 +155,17 @@ test('[ASVS 12.3.1] in a deployment all three are called over https, at the host
     called.push({ host: origin, redirect: init?.redirect, signal: init?.signal instanceof AbortSignal })
     return Promise.reject(new TypeError('nobody there'))
   })
+  // Node's client follows no redirect of itself.
+  vi.spyOn(https, 'request').mockImplementation((address: unknown, options: unknown) => {
+    const { signal } = options as RequestOptions
+    called.push({
+      host: new URL(String(address)).origin,
+      redirect: 'error',
+      signal: signal instanceof AbortSignal,
+    })
+    throw new TypeError('nobody there')
+  })
+  syncBuiltinESMExports()
   vi.spyOn(console, 'warn').mockImplementation(() => {})
   await callEverybody()
   expect(called).toEqual([

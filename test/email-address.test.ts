@@ -3,12 +3,14 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import { mailsTo, newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './people.ts'
+import { gateway } from './setup-stack.ts'
 
 const OUTBOUND_BYTES = 8 * 1024
 const realFetch = globalThis.fetch
 
 afterEach(() => {
   vi.stubGlobal('fetch', realFetch)
+  gateway.fault = undefined
 })
 
 describe('[CS Email Validation form] [CS Input Validation email] spellings of one address', () => {
@@ -92,6 +94,11 @@ test('[ASVS 4.2.5] with the longest address and every cookie, no request of ours
   const email = `${'a'.repeat(254 - longest.length)}${longest}`
   expect(email).toHaveLength(254)
   const requests: { url: string; headerBytes: number }[] = []
+  gateway.fault = ({ headers }) => {
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`)
+    requests.push({ url: gateway.url, headerBytes: lines.join('').length })
+    return undefined
+  }
   vi.stubGlobal('fetch', (input: string | URL | Request, init?: RequestInit) => {
     const request = new Request(input, init)
     const lines = [...request.headers].map(([name, value]) => `${name}: ${value}\r\n`)

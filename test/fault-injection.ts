@@ -3,8 +3,10 @@
  * inbox know whose it is; everything else about it is what the driver and the SDK made.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import http, { type IncomingMessage, type RequestOptions } from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
 import { afterAll } from 'vitest'
-import type { Fault } from '../dev/gateway.ts'
+import type { Fault, FaultyRequest } from '../dev/gateway.ts'
 import type { InboxFault } from '../dev/inbox.ts'
 import { gateway, inbox } from './setup-stack.ts'
 
@@ -40,6 +42,9 @@ interface RunState {
   afterAnswer: Promise<unknown>[]
 }
 
+/** The header that tells the gateway whose request it is. */
+const MARK = 'x-run'
+
 const runs = new Map<string, RunState>()
 const current = new AsyncLocalStorage<RunState>()
 
@@ -71,20 +76,20 @@ export function newRun(plan: FaultPlan): Run {
 }
 
 const realFetch = globalThis.fetch
+const realRequest = http.request
 
+/** Mails go out by `fetch`, and the inbox looks at the path. */
 const markingFetch: typeof fetch = (input, init) => {
   const run = current.getStore()
-  const url = typeof input === 'string' ? input : ''
-  if (run === undefined) return realFetch(input, init)
-  if (url.startsWith(inbox.url)) return realFetch(`${url}?run=${run.id}`, init)
-  if (url !== gateway.url || typeof init?.body !== 'string') return realFetch(input, init)
-  const { query, queries, ...rest } = JSON.parse(init.body)
-  const mark = (statement: { query: string }) => ({
-    ...statement,
-    query: `/* run ${run.id} */ ${statement.query}`,
-  })
-  const body = queries === undefined ? mark({ query, ...rest }) : { queries: queries.map(mark), ...rest }
-  return realFetch(url, { ...init, body: JSON.stringify(body) })
+  const isMail = typeof input === 'string' && input.startsWith(inbox.url)
+  return realFetch(run !== undefined && isMail ? `${input}?run=${run.id}` : input, init)
+}
+
+/** Statements go out by Node's client. */
+function markingRequest(url: string, options: RequestOptions, onAnswer: (answer: IncomingMessage) => void) {
+  const run = current.getStore()
+  const mark = run !== undefined && url === gateway.url ? { [MARK]: String(run.id) } : {}
+  return realRequest(url, { ...options, headers: { ...options.headers, ...mark } }, onAnswer)
 }
 
 /** As on Vercel: what comes after the answer does not hold it up. Outside of a run it comes before. */
@@ -93,11 +98,11 @@ function requestContext() {
   return run && { waitUntil: (work: Promise<unknown>) => void run.afterAnswer.push(work) }
 }
 
-function databaseFault(statement: string): Fault | undefined {
-  const run = runs.get(/^\/\* run (\d+) \*\//.exec(statement)?.[1] ?? '')
+function databaseFault({ headers, statements }: FaultyRequest): Fault | undefined {
+  const run = runs.get(String(headers[MARK]))
   if (run === undefined) return undefined
   const { plan } = run
-  const isMark = statement.includes('UPDATE outbox SET sent_at')
+  const isMark = statements[0]?.includes('UPDATE outbox SET sent_at') === true
   const roundTrip = isMark ? undefined : run.roundTrips++
   const isMeant =
     (plan.kind === 'mark' && isMark && !run.hasStruck) ||
@@ -122,11 +127,15 @@ function mailFault(path: string): InboxFault | undefined {
 const REQUEST_CONTEXT = Symbol.for('@vercel/request-context')
 
 globalThis.fetch = markingFetch
+Reflect.set(http, 'request', markingRequest)
+syncBuiltinESMExports()
 Reflect.set(globalThis, REQUEST_CONTEXT, { get: requestContext })
-gateway.fault = ({ statements }) => databaseFault(statements[0] ?? '')
+gateway.fault = databaseFault
 inbox.fault = ({ path }) => mailFault(path)
 
 afterAll(() => {
   globalThis.fetch = realFetch
+  Reflect.set(http, 'request', realRequest)
+  syncBuiltinESMExports()
   Reflect.deleteProperty(globalThis, REQUEST_CONTEXT)
 })

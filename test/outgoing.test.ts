@@ -15,15 +15,18 @@ beforeEach(() => {
       (...lines: unknown[]) => void log.push(lines.map(String).join(' ')),
     )
   }
+  gateway.fault = ({ headers, body }) => {
+    toDatabase.push(`${JSON.stringify(headers)} ${body}`)
+    return undefined
+  }
   globalThis.fetch = async (input, init) => {
     const request = new Request(input, init)
-    const sent = `${request.url} ${JSON.stringify([...request.headers])} ${await request.clone().text()}`
-    const list = request.url.startsWith(gateway.url) ? toDatabase : toMail
-    list.push(sent)
+    toMail.push(`${request.url} ${JSON.stringify([...request.headers])} ${await request.clone().text()}`)
     return realFetch(input, init)
   }
 })
 afterEach(() => {
+  gateway.fault = undefined
   globalThis.fetch = realFetch
   vi.restoreAllMocks()
 })
