@@ -63,7 +63,8 @@ async function bundle(checkout: string, entry: string): Promise<BuiltFunction> {
     dir: join(checkout, BUNDLES, name),
     format: 'esm',
     minify: true,
-    sourcemap: true,
+    // Not named in the bundle, or Node would read it at every cold start: lib/stack-trace.ts looks for it when something broke.
+    sourcemap: 'hidden',
     // Names and lines are enough for a stack trace.
     sourcemapExcludeSources: true,
     comments: { legal: false },

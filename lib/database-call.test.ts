@@ -36,7 +36,7 @@ test('a call is a POST of JSON whose length is that of its bytes, and its answer
     request.setEncoding('utf8').on('data', (part: string) => (seen += part))
     request.on('end', () => {
       const { method, headers } = request
-      seen = `${method} ${headers['content-type']} ${headers['content-length']} ${headers['neon-array-mode']} ${seen}`
+      seen = `${method} ${headers['content-type']} ${headers['content-length']} ${String(headers['neon-array-mode'])} ${seen}`
       response.writeHead(400).write('{"message":"')
       setImmediate(() => response.end('ü"}'))
     })

@@ -8,6 +8,7 @@ import { log, type LogLevel } from './log.ts'
 import { isForeign } from './origin-check.ts'
 import { problem, problemCodeOf } from './problems.ts'
 import { inRequest, type RequestRecord } from './request-record.ts'
+import { inSources } from './stack-trace.ts'
 import { isUnavailable } from './unavailable.ts'
 
 type Handler = (request: Request, client: Client) => Response | Promise<Response>
@@ -111,7 +112,9 @@ function refusal(error: unknown): Response {
     return problem(error.unavailable, { retryAfterSeconds: error.retryAfterSeconds })
   }
   const details =
-    error instanceof Error ? { reason: `${error.name}: ${error.message}`, stack: error.stack ?? '' } : {}
+    error instanceof Error
+      ? { reason: `${error.name}: ${error.message}`, stack: inSources(error.stack ?? '') }
+      : {}
   log('error', 'internal-error', details)
   return problem('internal-error')
 }

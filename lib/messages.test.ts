@@ -68,11 +68,11 @@ const IF_NOT_YOU: Record<MailLanguage, string> = {
 }
 
 /** The mails of an instance that starts with these variables. */
-async function mailsWith(variables: Record<string, string>): Promise<[MailKind, Message][]> {
+async function mailsWith(variables: Record<string, string>): Promise<(readonly [MailKind, Message])[]> {
   vi.resetModules()
   for (const [key, value] of Object.entries(variables)) vi.stubEnv(key, value)
   const { composeMessage } = await import('./messages.ts')
-  return KINDS.map((kind) => [kind, composeMessage(kind, TOKEN)])
+  return Promise.all(KINDS.map(async (kind) => [kind, await composeMessage(kind, TOKEN)] as const))
 }
 
 function countOf(part: string, text: string): number {
@@ -292,10 +292,10 @@ describe('the mails', () => {
   test('a mail that needs a token is not made without one', async () => {
     const { composeMessage } = await import('./messages.ts')
     for (const kind of KINDS.filter((each) => LINKS[each] !== undefined)) {
-      expect(() => composeMessage(kind, null), kind).toThrow('this mail needs a token')
+      await expect(composeMessage(kind, null), kind).rejects.toThrow('this mail needs a token')
     }
     for (const kind of KINDS.filter((each) => LINKS[each] === undefined)) {
-      expect(composeMessage(kind, null).text, kind).not.toContain('#token=')
+      expect((await composeMessage(kind, null)).text, kind).not.toContain('#token=')
     }
   })
 

@@ -3,10 +3,6 @@
  * A mail tells what happened, what to do, and what to do if it was not you.
  */
 import { environment, type MailLanguage } from './env.ts'
-import { german } from './languages/de.ts'
-import { english } from './languages/en.ts'
-import { spanish } from './languages/es.ts'
-import { french } from './languages/fr.ts'
 import { mailCode, type MailCodePurpose } from './mail-code.ts'
 import {
   EMAIL_CHANGE_LINK_LIFETIME_SECONDS,
@@ -78,11 +74,10 @@ export interface Language {
 
 export type MailKind = keyof Language['mails']
 
-const languages: Record<MailLanguage, Language> = { en: english, de: german, fr: french, es: spanish }
-
 /** The same words and the same link each time for the same mail, so a second try is the same mail. */
-export function composeMessage(kind: MailKind, token: MailToken | null): Message {
+export async function composeMessage(kind: MailKind, token: MailToken | null): Promise<Message> {
   const { productName: product, supportAddress: support, mailLanguage } = environment()
+  const { languages } = await import('./languages.ts')
   const language = languages[mailLanguage]
   const words: Words & { button?: string } = language.mails[kind]({
     product,

@@ -50,8 +50,10 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
       'jose',
       'node:async_hooks',
       'node:crypto',
+      'node:fs',
       'node:http',
       'node:https',
+      'node:module',
       'node:net',
       'node:url',
       'pg-types',
@@ -65,12 +67,13 @@ describe('[ASVS 13.1.1] [ASVS 13.2.4] who calls out', () => {
     expect(pathsWith(/'resend'/)).toEqual(['lib/mail.ts'])
     expect(pathsWith(/'@neondatabase\/serverless'/)).toEqual(['lib/database.ts'])
     expect(pathsWith(/'node:https?'/)).toEqual(['lib/database-call.ts'])
+    expect(pathsWith(/'node:(?:fs|module)'/)).toEqual(['lib/stack-trace.ts'])
     expect(pathsWith(/\b(?:WebSocket|XMLHttpRequest|EventSource|createRemoteJWKSet|sendBeacon)\b/)).toEqual(
       [],
     )
     expect(
       pathsWith(
-        /\bimport\s*\((?!'(?:resend|bcryptjs)'\))|\brequire\b|\bgetBuiltinModule\b|\beval\b|\bFunction\(/,
+        /\bimport\s*\((?!'(?:resend|bcryptjs|\.\/languages\.ts)'\))|\brequire\b|\bgetBuiltinModule\b|\beval\b|\bFunction\(/,
       ),
     ).toEqual([])
   })

@@ -114,7 +114,7 @@ async function send(mail: OwedMail): Promise<Delivery> {
   if (mail.token !== null && mail.token.expiresAt.getTime() <= Date.now()) {
     return { kind: 'never', reason: 'the link has expired' }
   }
-  return sendMail(mail.recipient, composeMessage(mail.kind, mail.token), mail.id)
+  return sendMail(mail.recipient, await composeMessage(mail.kind, mail.token), mail.id)
 }
 
 /** Writes down how a try ended and, when it went well, claims a few others that are due: one statement. */
