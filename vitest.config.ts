@@ -45,7 +45,7 @@ export default defineConfig({
       {
         test: {
           name: 'built-browser',
-          include: ['browser/story.test.ts'],
+          include: ['browser/{account,api-reference,client,story}.test.ts'],
           globalSetup: ['artefact/global-artefact.ts', 'browser/global-stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
