@@ -41,6 +41,8 @@ const OWED_COLUMNS = sql.raw('id, kind, recipient, token_id, token_expires_at')
 
 export interface MailColumns {
   recipient: SQL
+  /** Of what the mail is about, where it is owed once at most: a second mail of that id is not written. */
+  id?: SQL
   /** What the mail's link is sealed over: the row the token stands for and when it expires. */
   tokenId?: SQL
   tokenExpiresAt?: SQL
@@ -48,10 +50,11 @@ export interface MailColumns {
 
 /** `INSERT INTO outbox … SELECT … {from} RETURNING …`: one mail for each row that `from` (a `FROM` clause) yields. */
 export function insertMail(kind: MailKind, columns: MailColumns, from: SQL): SQL {
-  const { recipient, tokenId = sql`NULL`, tokenExpiresAt = sql`NULL` } = columns
+  const { recipient, id = sql`${newId()}::uuid`, tokenId = sql`NULL`, tokenExpiresAt = sql`NULL` } = columns
   return sql`INSERT INTO outbox (id, kind, recipient, token_id, token_expires_at, next_attempt_at)
-    SELECT ${newId()}::uuid, ${kind}, ${recipient}, ${tokenId}::uuid, ${tokenExpiresAt}::timestamptz,
+    SELECT ${id}, ${kind}, ${recipient}, ${tokenId}::uuid, ${tokenExpiresAt}::timestamptz,
       now() + make_interval(secs => ${FIRST_TRY_SECONDS}) ${from}
+    ON CONFLICT (id) DO NOTHING
     RETURNING ${OWED_COLUMNS}`
 }
 

@@ -233,6 +233,8 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
         s.revoked_because = 'theft' AND s.revoked_at = now() AS stolen_now,
         s.revoked_because <> 'theft' AND s.revoked_at > now() - make_interval(secs => ${TURN_WINDOW_SECONDS}) AS ended_in_window
     ),
+    -- Two requests may begin in one microsecond, and both find the theft to be of now(): the mail's id lets one of them tell it.
+    mail AS (${insertMail('session-stolen', { id: sql`id`, recipient: sql`email` }, sql`FROM presented WHERE stolen_now`)}),
     theft_event AS (${insertEvent(
       'session-stolen',
       client,
@@ -241,9 +243,8 @@ export async function turnSession(token: RefreshToken, client: Client): Promise<
         sessionId: sql`id`,
         detail: sql`jsonb_build_object('presented', ${generation}::bigint, 'current', generation)`,
       },
-      sql`FROM presented WHERE stolen_now`,
-    )}),
-    mail AS (${insertMail('session-stolen', { recipient: sql`email` }, sql`FROM presented WHERE stolen_now`)})
+      sql`FROM presented WHERE EXISTS (SELECT FROM mail)`,
+    )})
     SELECT ${wait},
       ${LIVE_SESSION_COLUMNS}, live, ended_in_window, generation::int, user_id, email, role, (SELECT to_jsonb(mail) FROM mail) AS mail
     FROM (SELECT) AS always LEFT JOIN presented ON true`)
