@@ -118,7 +118,53 @@ test('a deploy that is killed in the middle of a migration leaves nothing and bl
   expect(await migrate(url, await migrations('CREATE TABLE one (id int)'))).toEqual(['0000_test'])
 })
 
-test('a migration that finds a table in use gives way, tries again, and says in the end what to do', async () => {
+test('a migration that finds a table in use gives way, and is there again when it is free', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int)'
+  await migrate(url, await migrations(first))
+  const reader = new Client({ connectionString: url })
+  await reader.connect()
+  const waiting = `SELECT count(*)::int FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'`
+  try {
+    await reader.query('BEGIN')
+    await reader.query('SELECT * FROM one')
+    const migrated = migrate(url, await migrations(first, 'ALTER TABLE one ADD two int'))
+    migrated.catch(() => undefined)
+    await expect.poll(() => rowsOf(url, waiting), { timeout: 5_000 }).toEqual([1])
+    await expect.poll(() => rowsOf(url, waiting), { timeout: 5_000 }).toEqual([0])
+    await reader.query('COMMIT')
+    expect(await migrated).toEqual(['0001_test'])
+  } finally {
+    await reader.end()
+  }
+})
+
+test('a request that has one table and comes for another is never ended for the sake of a migration that wants both', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int);--> statement-breakpoint\nCREATE TABLE two (id int)'
+  await migrate(url, await migrations(first))
+  const request = new Client({ connectionString: url })
+  await request.connect()
+  const onItsWay = `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+    AND (wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%' OR query LIKE '%SELECT pg_sleep(0.9)')`
+  // Long enough that Postgres looks for a deadlock while the migration waits for the second one.
+  const slow = ['ALTER TABLE one ADD a int', 'SELECT pg_sleep(0.9)', 'ALTER TABLE two ADD a int']
+  try {
+    await request.query('BEGIN')
+    await request.query('SELECT FROM two')
+    const migrated = migrate(url, await migrations(first, slow.join('--> statement-breakpoint')))
+    migrated.catch(() => undefined)
+    await expect.poll(() => rowsOf(url, onItsWay), { timeout: 10_000 }).not.toEqual([0])
+    await request.query('SELECT FROM one')
+    await request.query('COMMIT')
+    expect(await migrated).toEqual(['0001_test'])
+  } finally {
+    await request.end()
+  }
+})
+
+test('one that finds it in use again and again says in the end what to do, as docs/deploy.md quotes it', async () => {
   const url = await emptyDatabase()
   const first = 'CREATE TABLE one (id int)'
   await migrate(url, await migrations(first))
@@ -127,9 +173,13 @@ test('a migration that finds a table in use gives way, tries again, and says in 
   try {
     await reader.query('BEGIN')
     await reader.query('SELECT * FROM one')
-    await expect(migrate(url, await migrations(first, 'ALTER TABLE one ADD two int'))).rejects.toThrow(
-      'Nothing was migrated. 0001_test, statement 1: the table was in use for longer than 1 s, 5 times in a row; ' +
-        'pg_stat_activity shows by whom. Deploy again when that has ended (SQLSTATE 55P03).',
+    const message =
+      'Nothing was migrated. locking one: one was in use for longer than 0.2 s, 10 times in a row; ' +
+      'pg_stat_activity shows by whom. Deploy again when that has ended (SQLSTATE 55P03).'
+    const folder = await migrations(first, 'ALTER TABLE one ADD two int')
+    await expect(migrate(url, folder)).rejects.toThrow(message)
+    expect(await readFile('docs/deploy.md', 'utf8')).toContain(
+      message.replace('locking one', 'locking users, sessions'),
     )
   } finally {
     await reader.end()
