@@ -233,7 +233,7 @@ test('a deploy without variables', async () => {
   const printed = await program('build/check-environment.ts', {
     VERCEL_ENV: 'production',
     VERCEL_PROJECT_PRODUCTION_URL: 'app.vercel.app',
-    DATABASE_URL: 'postgres://somebody:something@db.example.com/app',
+    DATABASE_URL: 'postgres://someone:nothing@db.example.com/app',
     JWT_SECRET: newSecret(),
     CRON_SECRET: newSecret(),
     MAIL_FROM: 'login@example.com',
