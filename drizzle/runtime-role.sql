@@ -1,6 +1,7 @@
 -- The role that the functions run as: it reads and writes rows as the statements in lib/ do, and nothing more. It makes, alters and
--- drops nothing, sees no other schema, gives nobody a role and cannot rewrite the trail. Run by the owner of the database, again
--- after each migration; docs/operations.md says how.
+-- drops nothing, sees no other schema, gives nobody a role and cannot rewrite the trail. Run by the owner of the database, once, as
+-- docs/operations.md says; from then on build/migrate.ts runs it with each migration. The functions of the release before run on
+-- it, too: what they need stays for one more release.
 
 DO $$
 BEGIN

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,7 +45,7 @@ const OWN_SCHEMAS = `SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg
 
 /** A folder as `drizzle-kit generate` writes it. */
 async function migrations(...files: string[]): Promise<string> {
-  const folder = join(directory, randomBytes(6).toString('hex'))
+  const folder = join(directory, randomBytes(6).toString('hex'), 'migrations')
   await mkdir(join(folder, 'meta'), { recursive: true })
   const entries = files.map((_, idx) => ({ idx, when: 1000 + idx, tag: `000${idx}_test`, breakpoints: true }))
   await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify({ entries }))
@@ -118,7 +118,53 @@ test('a deploy that is killed in the middle of a migration leaves nothing and bl
   expect(await migrate(url, await migrations('CREATE TABLE one (id int)'))).toEqual(['0000_test'])
 })
 
-test('a migration that would wait for a table gives up: whoever comes after it would wait, too', async () => {
+test('a migration that finds a table in use gives way, and is there again when it is free', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int)'
+  await migrate(url, await migrations(first))
+  const reader = new Client({ connectionString: url })
+  await reader.connect()
+  const waiting = `SELECT count(*)::int FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'`
+  try {
+    await reader.query('BEGIN')
+    await reader.query('SELECT * FROM one')
+    const migrated = migrate(url, await migrations(first, 'ALTER TABLE one ADD two int'))
+    migrated.catch(() => undefined)
+    await expect.poll(() => rowsOf(url, waiting), { timeout: 5_000 }).toEqual([1])
+    await expect.poll(() => rowsOf(url, waiting), { timeout: 5_000 }).toEqual([0])
+    await reader.query('COMMIT')
+    expect(await migrated).toEqual(['0001_test'])
+  } finally {
+    await reader.end()
+  }
+})
+
+test('a request that has one table and comes for another is never ended for the sake of a migration that wants both', async () => {
+  const url = await emptyDatabase()
+  const first = 'CREATE TABLE one (id int);--> statement-breakpoint\nCREATE TABLE two (id int)'
+  await migrate(url, await migrations(first))
+  const request = new Client({ connectionString: url })
+  await request.connect()
+  const onItsWay = `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+    AND (wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%' OR query LIKE '%SELECT pg_sleep(0.9)')`
+  // Long enough that Postgres looks for a deadlock while the migration waits for the second one.
+  const slow = ['ALTER TABLE one ADD a int', 'SELECT pg_sleep(0.9)', 'ALTER TABLE two ADD a int']
+  try {
+    await request.query('BEGIN')
+    await request.query('SELECT FROM two')
+    const migrated = migrate(url, await migrations(first, slow.join('--> statement-breakpoint')))
+    migrated.catch(() => undefined)
+    await expect.poll(() => rowsOf(url, onItsWay), { timeout: 10_000 }).not.toEqual([0])
+    await request.query('SELECT FROM one')
+    await request.query('COMMIT')
+    expect(await migrated).toEqual(['0001_test'])
+  } finally {
+    await request.end()
+  }
+})
+
+test('one that finds it in use again and again says in the end what to do, as docs/deploy.md quotes it', async () => {
   const url = await emptyDatabase()
   const first = 'CREATE TABLE one (id int)'
   await migrate(url, await migrations(first))
@@ -127,13 +173,60 @@ test('a migration that would wait for a table gives up: whoever comes after it w
   try {
     await reader.query('BEGIN')
     await reader.query('SELECT * FROM one')
-    await expect(migrate(url, await migrations(first, 'ALTER TABLE one ADD two int'))).rejects.toThrow(
-      'Nothing was migrated. 0001_test, statement 1: canceling statement due to lock timeout (SQLSTATE 55P03).',
+    const message =
+      'Nothing was migrated. locking one: one was in use for longer than 0.2 s, 10 times in a row; ' +
+      'pg_stat_activity shows by whom. Deploy again when that has ended (SQLSTATE 55P03).'
+    const folder = await migrations(first, 'ALTER TABLE one ADD two int')
+    await expect(migrate(url, folder)).rejects.toThrow(message)
+    expect(await readFile('docs/deploy.md', 'utf8')).toContain(
+      message.replace('locking one', 'locking users, sessions'),
     )
   } finally {
     await reader.end()
   }
 })
+
+test('a statement that takes longer than requests can wait is given up, and leaves nothing', async () => {
+  const url = await emptyDatabase()
+  await expect(
+    migrate(url, await migrations('CREATE TABLE one (id int)', 'SELECT pg_sleep(60)')),
+  ).rejects.toThrow(
+    'Nothing was migrated. 0001_test, statement 1: it took longer than 4 s, and requests would have waited behind it. ' +
+      'docs/deploy.md#big-tables says how a big table is changed (SQLSTATE 57014).',
+  )
+  expect(await rowsOf(url, OWN_RELATIONS)).toEqual([])
+})
+
+test("a new table comes with what the functions' role may do with it, where there is that role", async () => {
+  const url = await emptyDatabase()
+  const folder = await migrations('CREATE TABLE one (id int)', 'CREATE TABLE two (id int)')
+  const grants = join(folder, '..', 'runtime-role.sql')
+  const mayRead = (table: string) =>
+    rowsOf(url, `SELECT has_table_privilege('latchkey_functions', '${table}', 'SELECT')`)
+  await rowsOf(
+    url,
+    `DO $$ BEGIN CREATE ROLE latchkey_functions NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$`,
+  )
+  const [journal, entries] = await journalOf(folder)
+  try {
+    await writeFile(grants, 'GRANT SELECT ON ALL TABLES IN SCHEMA public TO latchkey_functions')
+    await writeFile(journal, JSON.stringify({ entries: entries.slice(0, 1) }))
+    await migrate(url, folder)
+    expect(await mayRead('one'), 'nobody has set the role up in this database').toEqual([false])
+
+    await rowsOf(url, 'GRANT SELECT ON one TO latchkey_functions')
+    await writeFile(journal, JSON.stringify({ entries }))
+    expect(await migrate(url, folder)).toEqual(['0001_test'])
+    expect(await mayRead('two')).toEqual([true])
+  } finally {
+    await rm(grants)
+  }
+})
+
+async function journalOf(folder: string): Promise<[path: string, entries: unknown[]]> {
+  const path = join(folder, 'meta', '_journal.json')
+  return [path, JSON.parse(await readFile(path, 'utf8')).entries]
+}
 
 test('no error names the address or the password', async () => {
   const PASSWORD = randomBytes(12).toString('hex')
