@@ -17,7 +17,7 @@ const TABLE_LOCK_TIMEOUT_MS = 5_000
 const LOCK = 7_305_418_266
 
 /** Where drizzle's own tools look for what has been applied. */
-const LEDGER = 'drizzle.__drizzle_migrations'
+export const LEDGER = 'drizzle.__drizzle_migrations'
 
 interface Migration {
   name: string
@@ -81,7 +81,7 @@ async function notYetApplied(client: Client, migrations: Migration[]): Promise<M
 }
 
 /** As `drizzle-kit generate` writes them, oldest first. */
-async function readMigrations(directory: string): Promise<Migration[]> {
+export async function readMigrations(directory = MIGRATIONS): Promise<Migration[]> {
   const journal: { entries: { tag: string; when: number }[] } = JSON.parse(
     await readFile(join(directory, 'meta', '_journal.json'), 'utf8'),
   )
