@@ -246,39 +246,46 @@ function migrationsUnseen(error: unknown): Finding {
 
 async function lookAtAddresses(variables: NodeJS.ProcessEnv): Promise<Finding[]> {
   const { DATABASE_URL: pooled, DATABASE_URL_UNPOOLED: direct } = variables
-  if (pooled && direct && URL.canParse(direct) && databaseAddress(pooled) !== databaseAddress(direct)) {
-    return [
-      fault(
-        'database',
-        'DATABASE_URL and DATABASE_URL_UNPOOLED name two databases: one is migrated and the functions use the other.',
-        'Copy both from the same branch of Neon.',
-      ),
-    ]
+  if (direct && !URL.canParse(direct)) {
+    const mend = "Copy the direct connection string from Neon's dashboard."
+    return [fault('database', 'DATABASE_URL_UNPOOLED is not an address.', mend)]
   }
+  const differ = pooled && direct && databaseAddress(pooled) !== databaseAddress(direct)
+  const findings = differ
+    ? [
+        fault(
+          'database',
+          'DATABASE_URL and DATABASE_URL_UNPOOLED name two databases: one is migrated and the functions use the other.',
+          'Copy both from the same branch of Neon.',
+        ),
+      ]
+    : []
   // Where it cannot be reached, another finding says so.
   const production = await recordedProduction(migrationUrl(variables)).catch(() => undefined)
   const names = variablesLeadingTo(production, variables)
   const stage = environmentFaults.length === 0 ? environment().stage : undefined
-  if (stage === 'preview') return names.map((name) => fault('database', `${name}: ${REFUSED_IN_PREVIEW}.`))
+  if (stage === 'preview') {
+    findings.push(...names.map((name) => fault('database', `${name}: ${REFUSED_IN_PREVIEW}.`)))
+  }
   if (stage === 'development' && names.length > 0) {
-    return [
+    findings.push(
       advice(
         'database',
         "This is production's own database, and this is no deployment.",
         'Work on a branch of it, or on the local stack: npm run dev',
       ),
-    ]
+    )
   }
   if (stage === 'production' && production !== undefined && names.length === 0) {
-    return [
+    findings.push(
       advice(
         'database',
         "The database names another one as production's: it is a copy, or has moved.",
         "If it is production's now, deploy: a deploy of production writes it down.",
       ),
-    ]
+    )
   }
-  return []
+  return findings
 }
 
 async function lookAtMail(

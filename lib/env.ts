@@ -145,7 +145,7 @@ function stageOf(variables: Variables): Stage {
 }
 
 /** The names in it are all there are, but for `APP_URL` and what Vercel sets. */
-function schemaFor(stage: Stage) {
+export function schemaFor(stage: Stage) {
   const local = stage === 'development'
   return z.object({
     JWT_SECRET: variable('missing; make one with: openssl rand -base64 32').check(

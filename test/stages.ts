@@ -7,6 +7,15 @@ import { databaseUrl, gateway, inbox } from './setup-stack.ts'
 /** Hosts that only a deployment would have: a preview refuses loopback addresses and stand-ins. */
 const DEPLOYED_DATABASE_URL = `postgresql://app:pw@ep-one-1-pooler.eu-central-1.aws.neon.tech/neondb`
 
+/** What a deployment has that the tests' own environment has not. An empty value takes a variable away. */
+export const deploymentVariables = {
+  DATABASE_URL: DEPLOYED_DATABASE_URL,
+  NEON_FETCH_ENDPOINT: '',
+  RESEND_BASE_URL: '',
+  RESEND_API_KEY: 're_123456789',
+  MAIL_ALLOW: '',
+}
+
 const realFetch = globalThis.fetch
 
 /** Put back by `vi.unstubAllGlobals`. */
@@ -27,14 +36,8 @@ export type Cookies = Map<string, string>
 
 /** Modules of its own, with this environment; the database is everyone's. */
 export async function deploymentOf(environment: Record<string, string | undefined>) {
-  const deployed = {
-    DATABASE_URL: DEPLOYED_DATABASE_URL,
-    NEON_FETCH_ENDPOINT: '',
-    RESEND_BASE_URL: '',
-    RESEND_API_KEY: 're_123456789',
-    MAIL_ALLOW: '',
-  }
-  for (const [name, value] of Object.entries({ ...deployed, ...environment })) vi.stubEnv(name, value)
+  for (const [name, value] of Object.entries({ ...deploymentVariables, ...environment }))
+    vi.stubEnv(name, value)
   vi.resetModules()
   const functions = {
     register: await import('../api/auth/register.ts'),
