@@ -4,13 +4,11 @@
  */
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { environment } from '../lib/env.ts'
 import { completeApiReference } from './api-reference.ts'
 import { checkEnvironment } from './check-environment.ts'
 import { bundleFunctions } from './functions.ts'
 import { checkSurroundings } from './doctor.ts'
-import { migrateFromEnvironment, migrationUrl } from './migrate.ts'
-import { checkProductionDatabase, recordProduction } from './production-database.ts'
+import { migrateDeployment } from './migrate-deployment.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const KILOBYTE = 1000
@@ -29,11 +27,7 @@ async function prepareDeploy(): Promise<boolean> {
     return false
   }
   if (!checkEnvironment()) return false
-  const { stage } = environment()
-  if (stage === 'preview' && !(await checkProductionDatabase(process.env))) return false
-
-  await migrateFromEnvironment()
-  if (stage === 'production') await recordProduction(migrationUrl(process.env))
+  if (!(await migrateDeployment())) return false
   if (!(await checkSurroundings())) return false
   for (const { name, coldStartBytes } of await bundleFunctions(CHECKOUT)) {
     console.log(`Built ${name}: ${Math.round(coldStartBytes / KILOBYTE)} KB.`)

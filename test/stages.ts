@@ -1,6 +1,9 @@
 /** The functions as a deployment of some stage runs them. Neon and Resend are led to the stand-ins where their real addresses would be. */
-import { vi } from 'vitest'
+import { createServer, request as send } from 'node:http'
+import { neonConfig } from '@neondatabase/serverless'
 import { parseSetCookie } from 'cookie'
+import { afterAll, vi } from 'vitest'
+import { listen } from '../dev/port.ts'
 import type { EndpointName } from './browser.ts'
 import { databaseUrl, gateway, inbox } from './setup-stack.ts'
 
@@ -17,18 +20,36 @@ export const deploymentVariables = {
 }
 
 const realFetch = globalThis.fetch
+let target = databaseUrl
 
-/** Put back by `vi.unstubAllGlobals`. */
+/** Where Neon's address is led to: the gateway takes loopback databases alone, so the address that is asked for is another one here. */
+const relay = createServer((request, response) => {
+  const headers = { ...request.headers, 'neon-connection-string': target }
+  const onwards = send(gateway.url, { method: 'POST', headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 500, answer.headers)
+    answer.pipe(response)
+  })
+  onwards.on('error', () => response.destroy())
+  request.pipe(onwards)
+})
+const relayPort = await listen(relay, 0)
+const endpointOfNeon = neonConfig.fetchEndpoint
+
+afterAll(() => {
+  neonConfig.fetchEndpoint = endpointOfNeon
+  relay.close()
+  relay.closeAllConnections()
+})
+
+/** Resend's is put back by `vi.unstubAllGlobals`. */
 export function leadToStandIns(to = databaseUrl): void {
-  vi.stubGlobal('fetch', async (input: string | URL | Request, init: RequestInit = {}) => {
+  target = to
+  neonConfig.fetchEndpoint = () => `http://127.0.0.1:${relayPort}/sql`
+  vi.stubGlobal('fetch', (input: string | URL | Request, init?: RequestInit) => {
     const url = new URL(input instanceof Request ? input.url : input)
-    const headers = new Headers(init.headers)
-    if (url.hostname.endsWith('.neon.tech')) {
-      headers.set('neon-connection-string', to)
-      return realFetch(gateway.url, { ...init, headers })
-    }
-    if (url.hostname === 'api.resend.com') return realFetch(inbox.url + url.pathname, { ...init, headers })
-    return realFetch(input, init)
+    return url.hostname === 'api.resend.com'
+      ? realFetch(inbox.url + url.pathname, init)
+      : realFetch(input, init)
   })
 }
 
