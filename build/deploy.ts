@@ -1,13 +1,14 @@
 /**
  * `vercel.json`'s build command. In turns, and none after one that failed: the environment is checked, the database is
- * migrated, the functions are built, the API reference is completed. It rewrites the checkout that it runs in, which is thrown away after a deploy.
+ * migrated, what the functions will meet is looked at, they are built, the API reference is completed. It rewrites the checkout that it runs in, which is thrown away after a deploy.
  */
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { completeApiReference } from './api-reference.ts'
 import { checkEnvironment } from './check-environment.ts'
 import { bundleFunctions } from './functions.ts'
-import { migrateFromEnvironment } from './migrate.ts'
+import { checkSurroundings } from './doctor.ts'
+import { migrateDeployment } from './migrate-deployment.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const KILOBYTE = 1000
@@ -26,8 +27,8 @@ async function prepareDeploy(): Promise<boolean> {
     return false
   }
   if (!checkEnvironment()) return false
-
-  await migrateFromEnvironment()
+  if (!(await migrateDeployment())) return false
+  if (!(await checkSurroundings())) return false
   for (const { name, coldStartBytes } of await bundleFunctions(CHECKOUT)) {
     console.log(`Built ${name}: ${Math.round(coldStartBytes / KILOBYTE)} KB.`)
   }

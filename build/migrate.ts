@@ -31,7 +31,7 @@ const QUERY_CANCELED = '57014'
 const LOCK = 7_305_418_266
 
 /** Where drizzle's own tools look for what has been applied. */
-const LEDGER = 'drizzle.__drizzle_migrations'
+export const LEDGER = 'drizzle.__drizzle_migrations'
 /** The role of drizzle/runtime-role.sql. */
 const RUNTIME_ROLE = 'latchkey_functions'
 
@@ -170,7 +170,7 @@ async function notYetApplied(client: Client, migrations: Migration[]): Promise<M
 }
 
 /** As `drizzle-kit generate` writes them, oldest first. */
-async function readMigrations(directory: string): Promise<Migration[]> {
+export async function readMigrations(directory = MIGRATIONS): Promise<Migration[]> {
   const journal: { entries: { tag: string; when: number }[] } = JSON.parse(
     await readFile(join(directory, 'meta', '_journal.json'), 'utf8'),
   )

@@ -10,6 +10,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'no
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
+import { startGateway, type Gateway } from '../dev/gateway.ts'
+import { startInbox, type Inbox } from '../dev/inbox.ts'
 import { startPostgres } from '../dev/postgres.ts'
 import { DESCRIPTION } from './functions.ts'
 
@@ -81,10 +83,12 @@ async function withDatabase(
   }
 }
 
-/** Only to pass the check: nothing of it comes into the output. */
-function environmentOf(databaseUrl: string): Record<string, string> {
+/** Only to pass the checks: nothing of it comes into the output. */
+function environmentOf(databaseUrl: string, gateway: Gateway, inbox: Inbox): Record<string, string> {
   return {
     APP_URL: 'http://localhost:3000',
+    NEON_FETCH_ENDPOINT: gateway.url,
+    RESEND_BASE_URL: inbox.url,
     JWT_SECRET: randomBytes(32).toString('base64'),
     CRON_SECRET: randomBytes(32).toString('base64'),
     DATABASE_URL: databaseUrl,
@@ -102,7 +106,21 @@ interface VercelBuild {
 }
 
 /** Resolves to what it printed. */
-export async function vercelBuild({ copy, databaseUrl, packages }: VercelBuild): Promise<string> {
+export async function vercelBuild(build: VercelBuild): Promise<string> {
+  const gateway = await startGateway({ port: 0 })
+  const inbox = await startInbox({ port: 0 })
+  try {
+    return await runVercelBuild(build, environmentOf(build.databaseUrl, gateway, inbox))
+  } finally {
+    await inbox.close()
+    await gateway.close()
+  }
+}
+
+async function runVercelBuild(
+  { copy, packages }: VercelBuild,
+  environment: Record<string, string>,
+): Promise<string> {
   if (packages === 'copied') {
     const config: object = JSON.parse(await readFile(join(copy, 'vercel.json'), 'utf8'))
     await writeFile(join(copy, 'vercel.json'), JSON.stringify({ ...config, installCommand: '' }))
@@ -124,7 +142,7 @@ export async function vercelBuild({ copy, databaseUrl, packages }: VercelBuild):
       npm_config_prefer_offline: 'true',
       // The builder of the functions would install them once more.
       ...(packages === 'copied' && { VERCEL_INSTALL_COMPLETED: '1' }),
-      ...environmentOf(databaseUrl),
+      ...environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

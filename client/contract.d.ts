@@ -163,8 +163,10 @@ export type PublicKeys = {
 export type MaintenanceReport = {
   mail: {
     sent: number
-    waiting: number
     givenUp: number
+    held: number
+    waiting: number
+    oldestWaitingSeconds: number | null
   }
   removed: {
     registrations: number
@@ -175,6 +177,14 @@ export type MaintenanceReport = {
     passwordAttempts: number
     eventIps: number
   }
+  left:
+    | 'registrations'
+    | 'sessions'
+    | 'mailTokens'
+    | 'mails'
+    | 'rateLimits'
+    | 'passwordAttempts'
+    | 'eventIps'[]
 }
 
 export type FieldError = {

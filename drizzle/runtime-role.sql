@@ -48,6 +48,9 @@ GRANT SELECT, DELETE,
 GRANT SELECT, DELETE, INSERT, UPDATE (theoretical_arrival_at) ON rate_limits TO latchkey_functions;
 GRANT SELECT, DELETE, INSERT, UPDATE (failures, next_attempt_at) ON password_attempts TO latchkey_functions;
 
+-- Which database is production's is said by its deploy.
+GRANT SELECT ON production_database TO latchkey_functions;
+
 -- The trail is written and not read; its one change is that an IP address is taken out of it.
 GRANT INSERT (kind, user_id, session_id, request_id, ip, detail),
   SELECT (id, at, user_id, ip),

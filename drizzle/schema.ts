@@ -180,3 +180,13 @@ export const events = pgTable(
       .where(sql`ip IS NOT NULL`),
   ],
 )
+
+/**
+ * Which database is production's: production's deploy writes its own address here. Whoever finds another address than the one they
+ * came by looks at a copy, such as a Neon branch.
+ */
+export const productionDatabase = pgTable('production_database', {
+  /** Host, port and name, without user or password (`databaseAddress` in build/production-database.ts). */
+  address: text('address').primaryKey(),
+  recordedAt: at('recorded_at').notNull().defaultNow(),
+})

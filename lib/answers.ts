@@ -4,7 +4,7 @@
  */
 import * as z from 'zod/mini'
 import type { RemovedCounts } from './maintenance.ts'
-import type { DeliveryReport } from './outbox.ts'
+import type { DeliveryReport, WaitingMail } from './outbox.ts'
 import { problems, type ProblemCode } from './problems.ts'
 
 export const Id = z.uuid()
@@ -68,20 +68,26 @@ export type PublicKeys = z.output<typeof PublicKeys>
 
 const Count = z.int().check(z.nonnegative())
 
+const Removed = z.strictObject({
+  registrations: Count,
+  sessions: Count,
+  mailTokens: Count,
+  mails: Count,
+  rateLimits: Count,
+  passwordAttempts: Count,
+  eventIps: Count,
+} satisfies Record<keyof RemovedCounts, typeof Count>)
+
 export const MaintenanceReport = z.strictObject({
-  mail: z.strictObject({ sent: Count, waiting: Count, givenUp: Count } satisfies Record<
-    keyof DeliveryReport,
-    typeof Count
-  >),
-  removed: z.strictObject({
-    registrations: Count,
-    sessions: Count,
-    mailTokens: Count,
-    mails: Count,
-    rateLimits: Count,
-    passwordAttempts: Count,
-    eventIps: Count,
-  } satisfies Record<keyof RemovedCounts, typeof Count>),
+  mail: z.strictObject({
+    sent: Count,
+    givenUp: Count,
+    held: Count,
+    waiting: Count,
+    oldestWaitingSeconds: z.nullable(Count),
+  } satisfies Record<keyof Omit<DeliveryReport, 'waiting'> | keyof WaitingMail, z.ZodMiniType>),
+  removed: Removed,
+  left: z.array(z.keyof(Removed)),
 })
 export type MaintenanceReport = z.output<typeof MaintenanceReport>
 

@@ -16,8 +16,17 @@ import { unavailable } from './unavailable.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
-/** SQLSTATE classes that speak of the server's state and not of our statement: connection, rollback, resources, operator. */
-const PASSING_CLASSES = new Set(['08', '40', '53', '55', '57', '58'])
+/**
+ * SQLSTATE classes that speak of the server's state or of the way in, and not of our statement: connection, authorization, catalog
+ * name, rollback, resources, operator.
+ */
+const PASSING_CLASSES = new Set(['08', '28', '3D', '40', '53', '55', '57', '58'])
+
+/** Those of them that stay until somebody mends the variable. */
+const REFUSED_AT_THE_DOOR: ReadonlyMap<string, string> = new Map([
+  ['28', 'the database refuses the role or the password in DATABASE_URL; correct it and deploy again'],
+  ['3D', 'there is no such database as DATABASE_URL names; correct it and deploy again'],
+])
 
 /** Moments stay text, as Postgres writes them: `Date` has no microseconds. */
 const KEPT_AS_TEXT = new Set<number>([
@@ -139,6 +148,11 @@ function withoutStatement(error: unknown): Error {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof NeonDbError) return error.code ?? error.sourceError?.name ?? error.name
+  if (error instanceof NeonDbError) {
+    const { code, sourceError, name } = error
+    if (code === undefined) return sourceError?.name ?? name
+    const mend = REFUSED_AT_THE_DOOR.get(code.slice(0, 2))
+    return mend === undefined ? code : `${code}: ${mend}`
+  }
   return error instanceof Error ? error.name : 'unknown'
 }

@@ -42,6 +42,19 @@ describe('the environment', () => {
     })
   })
 
+  test('mails go to everybody, but in a preview to nobody; MAIL_ALLOW says to whom instead, in any spelling', () => {
+    const allowed = (changes: Record<string, string>) => {
+      const parsed = parseEnvironment({ ...COMPLETE, ...changes })
+      return parsed.kind === 'ok' ? parsed.environment.mailAllow : parsed.faults
+    }
+    expect(allowed({})).toBeUndefined()
+    expect(allowed({ VERCEL_ENV: 'preview' })).toEqual([])
+    const MAIL_ALLOW = 'Me@Example.com, @MÜNCHEN.example'
+    const keys = ['me@example.com', '@xn--mnchen-3ya.example']
+    expect(allowed({ MAIL_ALLOW })).toEqual(keys)
+    expect(allowed({ MAIL_ALLOW, VERCEL_ENV: 'preview' })).toEqual(keys)
+  })
+
   test.each(['/', '/confirm', '/confirm/', '/account/new-password', '/~me/a_b.html'])(
     'a mailed link can open the page %s',
     (path) => {
@@ -139,6 +152,12 @@ describe('the environment', () => {
     ['NODE_TLS_REJECT_UNAUTHORIZED', '0', /stand in for the database/],
     ['MAIL_FROM', 'nobody', /not a sender/],
     ['MAIL_FROM', 'A <a@b.example>\r\nBcc: c@d.example', /not a sender/],
+    ['MAIL_ALLOW', 'me', /addresses and @domains/],
+    ['MAIL_ALLOW', 'me@example.com,', /addresses and @domains/],
+    ['MAIL_ALLOW', '*@example.com', /addresses and @domains/],
+    ['MAIL_ALLOW', '*', /addresses and @domains/],
+    ['MAIL_ALLOW', '@', /addresses and @domains/],
+    ['MAIL_ALLOW', 'me@example.com;you@example.com', /addresses and @domains/],
     ['SUPPORT_ADDRESS', 'help', /not an email address; .*help@example\.com/],
     ['SUPPORT_ADDRESS', 'Help <help@example.com>', /write the address alone/],
     ['SUPPORT_ADDRESS', 'a@b.example\r\nBcc: c@d.example', /not an email address/],

@@ -3,7 +3,7 @@
  * never by value. The deploy runs the same check.
  */
 import * as z from 'zod/mini'
-import { EmailAddress } from './email-address.ts'
+import { EmailAddress, emailKey } from './email-address.ts'
 
 export interface Environment {
   stage: Stage
@@ -19,6 +19,8 @@ export interface Environment {
   resendApiKey: string
   mailFrom: string
   mailLanguage: MailLanguage
+  /** Whom mails may go to: comparison forms of addresses, or `@` and a domain; undefined: everybody. */
+  mailAllow: readonly string[] | undefined
   /** Who answers people's questions; named in every mail. */
   supportAddress: string | undefined
   /** The pages on `origin` that mailed links open. */
@@ -73,12 +75,13 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
       stage,
       origin: origin.origin,
       ownOrigins: ownOrigins(origin.origin, given),
-      jwtSecrets: splitSecrets(parsed.data.JWT_SECRET),
+      jwtSecrets: splitList(parsed.data.JWT_SECRET),
       databaseUrl: parsed.data.DATABASE_URL,
       neonFetchEndpoint: parsed.data.NEON_FETCH_ENDPOINT,
       resendApiKey: parsed.data.RESEND_API_KEY,
       mailFrom: parsed.data.MAIL_FROM,
       mailLanguage: parsed.data.MAIL_LANGUAGE ?? 'en',
+      mailAllow: allowedRecipients(parsed.data.MAIL_ALLOW, stage),
       supportAddress: parsed.data.SUPPORT_ADDRESS?.trim(),
       verifyPath: parsed.data.VERIFY_PATH ?? '/auth/verify',
       resetPath: parsed.data.RESET_PATH ?? '/auth/reset',
@@ -145,11 +148,12 @@ function stageOf(variables: Variables): Stage {
   return variables['APP_URL']?.startsWith('http://localhost') ? 'development' : 'production'
 }
 
-function schemaFor(stage: Stage) {
+/** The names in it are all there are, but for `APP_URL` and what Vercel sets. */
+export function schemaFor(stage: Stage) {
   const local = stage === 'development'
   return z.object({
     JWT_SECRET: variable('missing; make one with: openssl rand -base64 32').check(
-      z.refine((list) => splitSecrets(list).every(isRandomSecret), {
+      z.refine((list) => splitList(list).every(isRandomSecret), {
         error: 'too short or not random; each secret must be 32 random bytes: openssl rand -base64 32',
       }),
     ),
@@ -199,6 +203,13 @@ function schemaFor(stage: Stage) {
       z.refine((from) => /^(?:[^<>\r\n"]{1,100} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(from), {
         error: 'not a sender; write it like: Example <login@mail.example.com>',
       }),
+    ),
+    MAIL_ALLOW: z.optional(
+      z.string().check(
+        z.refine((list) => splitList(list).every(isRecipient), {
+          error: 'not a list of addresses and @domains, like: me@example.com,@example.org',
+        }),
+      ),
     ),
     SUPPORT_ADDRESS: z.optional(
       z.string().check(
@@ -256,8 +267,20 @@ function variable(missing: string) {
   return z.string({ error: missing })
 }
 
-function splitSecrets(list: string): string[] {
+function splitList(list: string): string[] {
   return list.split(',').map((secret) => secret.trim())
+}
+
+/** An address, or `@` and a domain for everybody there. An asterisk would stand for itself, which nobody means. */
+function isRecipient(entry: string): boolean {
+  if (entry.includes('*')) return false
+  return EmailAddress.safeParse(entry.startsWith('@') ? `anybody${entry}` : entry).success
+}
+
+/** A preview writes to nobody unless it is told to whom. */
+function allowedRecipients(list: string | undefined, stage: Stage): string[] | undefined {
+  if (list !== undefined) return splitList(list).map(emailKey)
+  return stage === 'preview' ? [] : undefined
 }
 
 /**

@@ -19,6 +19,7 @@ export type EventKind =
   | 'email-changed'
   | 'account-deleted'
   | 'mail-given-up'
+  | 'mail-held'
 
 export interface EventColumns {
   userId?: SQL

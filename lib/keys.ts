@@ -35,8 +35,10 @@ export interface SigningKey {
 const SEAL_BYTES = 32
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
+/** A preview's keys are others than production's, even of one secret: its database may be a copy of production's. */
 function derive(secret: string, label: string, bytes: number): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, '', `latchkey ${label}`, bytes))
+  const place = environment().stage === 'preview' ? 'latchkey preview' : 'latchkey'
+  return Buffer.from(hkdfSync('sha256', secret, '', `${place} ${label}`, bytes))
 }
 
 const sealKeys = new Map<SealPurpose, Buffer[]>()

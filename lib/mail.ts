@@ -1,4 +1,5 @@
 /** Sends one mail through Resend. The SDK is loaded only when there is a mail to send: it is no part of a cold start. */
+import { emailKey } from './email-address.ts'
 import { environment } from './env.ts'
 import type { Message } from './messages.ts'
 
@@ -10,6 +11,15 @@ export type Delivery =
   | { kind: 'later'; reason: string }
   /** The provider will not take this mail, however often it is offered. */
   | { kind: 'never'; reason: string }
+  /** We do not offer it: nobody is written to who is not in `MAIL_ALLOW`. */
+  | { kind: 'held'; reason: string }
+
+/** `allowed` are comparison forms of addresses, or `@` and a domain; undefined: everybody. */
+function isAllowed(recipient: string, allowed: readonly string[] | undefined): boolean {
+  if (allowed === undefined) return true
+  const key = emailKey(recipient)
+  return allowed.includes(key) || allowed.includes(key.slice(key.lastIndexOf('@')))
+}
 
 /** `idempotencyKey` makes a second try of the same mail harmless for 24 hours. */
 export async function sendMail(
@@ -17,7 +27,8 @@ export async function sendMail(
   message: Message,
   idempotencyKey: string,
 ): Promise<Delivery> {
-  const { resendApiKey, mailFrom } = environment()
+  const { resendApiKey, mailFrom, mailAllow } = environment()
+  if (!isAllowed(recipient, mailAllow)) return { kind: 'held', reason: 'the recipient is not in MAIL_ALLOW' }
   const { Resend } = await import('resend')
   // The SDK hands to `fetch` whatever it is given. A mail has a token in it: it goes to no address but the provider's own.
   const options = { idempotencyKey, signal: AbortSignal.timeout(MAIL_TIMEOUT_MS), redirect: 'error' }

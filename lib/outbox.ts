@@ -5,6 +5,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { v7 as newId } from 'uuid'
 import { run } from './database.ts'
+import { environment } from './env.ts'
 import { log } from './log.ts'
 import { sendMail, type Delivery } from './mail.ts'
 import type { MailToken } from './mail-token.ts'
@@ -65,10 +66,20 @@ export function owedMail(row: OwedMailRow): OwedMail {
   return { id, kind, recipient, token }
 }
 
+/** How the tries of one run ended. */
 export interface DeliveryReport {
   sent: number
   waiting: number
   givenUp: number
+  /** Kept back, as the recipient is not in `MAIL_ALLOW`. */
+  held: number
+}
+
+/** What waits now, whoever caused it. */
+export interface WaitingMail {
+  waiting: number
+  /** How long the oldest of them has waited; null when none waits. */
+  oldestWaitingSeconds: number | null
 }
 
 /**
@@ -76,7 +87,7 @@ export interface DeliveryReport {
  * failed once goes with the next one and need not wait for maintenance. Never throws: what did not go is tried again.
  */
 export async function deliver(...mails: OwedMail[]): Promise<DeliveryReport> {
-  const report: DeliveryReport = { sent: 0, waiting: 0, givenUp: 0 }
+  const report: DeliveryReport = { sent: 0, waiting: 0, givenUp: 0, held: 0 }
   const deadline = Date.now() + DELIVERY_TIME_MS
   const queue = [...mails]
   for (let mail = queue.shift(); mail !== undefined && Date.now() < deadline; mail = queue.shift()) {
@@ -93,6 +104,14 @@ export async function deliverWaitingMail(): Promise<DeliveryReport> {
   return deliver(...rows.map(owedMail))
 }
 
+/** The index of what waits has just these rows. */
+export async function waitingMail(): Promise<WaitingMail> {
+  const [row] = await run<{ waiting: number; oldest: number | null }>(sql`
+    SELECT count(*)::int AS waiting, floor(extract(epoch FROM now() - min(created_at)))::int AS oldest
+    FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL`)
+  return { waiting: row?.waiting ?? 0, oldestWaitingSeconds: row?.oldest ?? null }
+}
+
 interface DeliveredOne {
   outcome: keyof DeliveryReport
   due: OwedMail[]
@@ -101,7 +120,9 @@ interface DeliveredOne {
 async function deliverOne(mail: OwedMail): Promise<DeliveredOne> {
   try {
     const delivery = await send(mail)
-    if (delivery.kind !== 'sent') log('warn', 'mail-not-sent', { mailId: mail.id, reason: delivery.reason })
+    const { kind } = delivery
+    if (kind === 'held') log('info', 'mail-held', { mailId: mail.id, reason: delivery.reason })
+    else if (kind !== 'sent') log('warn', 'mail-not-sent', { mailId: mail.id, reason: delivery.reason })
     return await mark(mail, delivery)
   } catch (error) {
     log('error', 'mail-not-marked', {
@@ -123,34 +144,42 @@ async function send(mail: OwedMail): Promise<Delivery> {
 /** Writes down how a try ended and, when it went well, claims a few others that are due: one statement. */
 async function mark(mail: OwedMail, delivery: Delivery): Promise<DeliveredOne> {
   const sent = delivery.kind === 'sent'
+  const held = delivery.kind === 'held'
   const reason = delivery.kind === 'sent' ? null : delivery.reason
   const backoff = sql`least(${LONGEST_BACKOFF_SECONDS}::float8, ${FIRST_BACKOFF_SECONDS} * power(2, least(attempts, 12)))`
-  const rows = await run<OwedMailRow & { given_up: boolean }>(sql`
+  const rows = await run<OwedMailRow & { is_over: boolean }>(sql`
     WITH tried AS (
       UPDATE outbox SET sent_at = CASE WHEN ${sent} THEN now() END,
         provider_id = ${delivery.kind === 'sent' ? delivery.providerId : null},
         attempts = attempts + 1,
         next_attempt_at = now() + make_interval(secs => ${backoff}),
         failed_at = CASE WHEN NOT ${sent} AND
-          (${delivery.kind === 'never'} OR created_at <= now() - make_interval(secs => ${GIVE_UP_AFTER_SECONDS})) THEN now() END
+          (${delivery.kind === 'never' || held} OR created_at <= now() - make_interval(secs => ${GIVE_UP_AFTER_SECONDS})) THEN now() END
       WHERE id = ${mail.id}::uuid AND sent_at IS NULL AND failed_at IS NULL
-      RETURNING id, failed_at IS NOT NULL AS given_up
+      RETURNING id, failed_at IS NOT NULL AS is_over
     ), event AS (
       INSERT INTO events (kind, detail)
-      SELECT 'mail-given-up', jsonb_build_object('mail', id, 'reason', ${reason}::text) FROM tried WHERE given_up
+      SELECT ${held ? 'mail-held' : 'mail-given-up'}::text, jsonb_build_object('mail', id, 'reason', ${reason}::text)
+      FROM tried WHERE is_over
     ), due AS (${claimDue(sql`${sent} AND id <> ${mail.id}::uuid`, TAKEN_ALONG)})
-    SELECT coalesce((SELECT given_up FROM tried), false) AS given_up, due.* FROM (SELECT) AS always LEFT JOIN due ON true`)
+    SELECT coalesce((SELECT is_over FROM tried), false) AS is_over, due.* FROM (SELECT) AS always LEFT JOIN due ON true`)
   const due = rows.flatMap((row) => (row.id === null ? [] : [owedMail(row)]))
   if (sent) return { outcome: 'sent', due }
-  return { outcome: rows[0]?.given_up === true ? 'givenUp' : 'waiting', due }
+  if (rows[0]?.is_over !== true) return { outcome: 'waiting', due }
+  return { outcome: held ? 'held' : 'givenUp', due }
 }
 
-/** Claiming moves the next try ahead, so a claim that dies with its function comes back by itself. */
+/**
+ * Claiming moves the next try ahead, so a claim that dies with its function comes back by itself. What waits in production's database,
+ * or in a copy of it such as a Neon branch, is production's to send: anybody else sends there only what they have just caused.
+ */
 function claimDue(condition: SQL, limit: number): SQL {
+  const isOurs =
+    environment().stage === 'production' ? sql`true` : sql`NOT EXISTS (SELECT FROM production_database)`
   return sql`UPDATE outbox SET next_attempt_at = now() + make_interval(secs => ${FIRST_TRY_SECONDS})
     WHERE id IN (
       SELECT id FROM outbox
-      WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= now() AND ${condition}
+      WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= now() AND ${isOurs} AND ${condition}
       ORDER BY next_attempt_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
     RETURNING ${OWED_COLUMNS}`
 }

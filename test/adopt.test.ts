@@ -38,6 +38,15 @@ test('every file that docs/adopt.md names is there, and every table', async () =
   expect(copied).toContain('build/lean-driver.ts')
   expect(copied.filter((path) => !existsSync(join(HOME, path)))).toEqual([])
 
+  // Each finds what it imports.
+  const imported = copied
+    .filter((path) => path.startsWith('build/'))
+    .flatMap((path) =>
+      Array.from(read(path).matchAll(/from '\.\/([\w-]+\.ts)'/g), ([, name]) => `build/${name}`),
+    )
+  expect(imported.length).toBeGreaterThan(5)
+  expect(imported.filter((path) => !copied.includes(path))).toEqual([])
+
   const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
   const [, list = ''] = /The tables are ([^.]+), in `public`/.exec(page) ?? []
   expect([...list.matchAll(/`(\w+)`/g)].map(([, name]) => name).toSorted()).toEqual(

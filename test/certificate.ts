@@ -10,8 +10,8 @@ const COMMON_NAME = '550403'
 const ECDSA_WITH_SHA256 = '2a8648ce3d040302'
 const SUBJECT_ALTERNATIVE_NAME = '551d11'
 
-/** The key and the certificate (RFC 5280) in PEM. */
-export function localhostCertificate(): { key: string; cert: string } {
+/** The key and the certificate (RFC 5280) in PEM; for another name where a test has the DNS say that it is this machine. */
+export function localhostCertificate(host = 'localhost'): { key: string; cert: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const algorithm = der(SEQUENCE, objectId(ECDSA_WITH_SHA256))
   const name = der(
@@ -20,11 +20,7 @@ export function localhostCertificate(): { key: string; cert: string } {
   )
   const day = (offset: number) =>
     new Date(Date.now() + offset * 86_400_000).toISOString().replaceAll(/^..|[-:T]|\.\d+/g, '')
-  const alternativeNames = der(
-    SEQUENCE,
-    der(0x82, Buffer.from('localhost')),
-    der(0x87, Buffer.from([127, 0, 0, 1])),
-  )
+  const alternativeNames = der(SEQUENCE, der(0x82, Buffer.from(host)), der(0x87, Buffer.from([127, 0, 0, 1])))
   const extensions = der(
     0xa3,
     der(SEQUENCE, der(SEQUENCE, objectId(SUBJECT_ALTERNATIVE_NAME), der(0x04, alternativeNames))),

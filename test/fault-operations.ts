@@ -617,7 +617,7 @@ export const operations: Operation[] = [
 /** Maintenance works on everybody's rows, so its runs are not mixed with one another. */
 export const maintenance: Operation = {
   name: 'maintenance',
-  roundTrips: ['claim mails', 'remove old rows'],
+  roundTrips: ['claim mails', 'look at what waits', 'remove old rows'],
   moreLikeTheLast: 6,
   mails: 1,
   answer: '200',

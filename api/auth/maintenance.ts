@@ -5,13 +5,15 @@ import { endpoint } from '../../lib/endpoint.ts'
 import { environment } from '../../lib/env.ts'
 import { json } from '../../lib/json.ts'
 import { removeExpired } from '../../lib/maintenance.ts'
-import { deliverWaitingMail } from '../../lib/outbox.ts'
+import { deliverWaitingMail, waitingMail } from '../../lib/outbox.ts'
 import { problem } from '../../lib/problems.ts'
 
 export default endpoint({
   GET: async (request) => {
     if (!isCron(request)) return problem('unauthorized')
-    return json<MaintenanceReport>({ mail: await deliverWaitingMail(), removed: await removeExpired() })
+    const { sent, givenUp, held } = await deliverWaitingMail()
+    const mail = { sent, givenUp, held, ...(await waitingMail()) }
+    return json<MaintenanceReport>({ mail, ...(await removeExpired()) })
   },
 })
 

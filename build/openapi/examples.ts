@@ -54,7 +54,7 @@ export const examples = {
     ],
   },
   maintenance: {
-    mail: { sent: 0, waiting: 0, givenUp: 0 },
+    mail: { sent: 2, givenUp: 0, held: 0, waiting: 0, oldestWaitingSeconds: null },
     removed: {
       registrations: 3,
       sessions: 12,
@@ -64,6 +64,7 @@ export const examples = {
       passwordAttempts: 2,
       eventIps: 17,
     },
+    left: [],
   },
   fieldErrors: {
     'validation-failed': [{ pointer: '#/email', detail: 'This is not an email address.' }],

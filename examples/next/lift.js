@@ -4,7 +4,14 @@ import { join } from 'node:path'
 
 const LATCHKEY = join(import.meta.dirname, '..', '..')
 const HERE = join(import.meta.dirname, 'latchkey')
-const PARTS = ['api/auth', 'lib', 'client', 'drizzle', 'build/check-environment.ts', 'build/migrate.ts']
+const PROGRAMS = [
+  'check-environment',
+  'database-client',
+  'migrate',
+  'migrate-deployment',
+  'production-database',
+].map((name) => `build/${name}.ts`)
+const PARTS = ['api/auth', 'lib', 'client', 'drizzle', ...PROGRAMS]
 
 rmSync(HERE, { recursive: true, force: true })
 for (const part of PARTS) {

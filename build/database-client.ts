@@ -1,0 +1,35 @@
+/** One connection to the database by TCP, for what is looked up in a moment. What it throws names no part of the address. */
+import { Client, DatabaseError } from 'pg'
+import { connectionTo } from './migrate.ts'
+
+const TIMEOUT_MS = 10_000
+
+export async function withClient<Result>(
+  databaseUrl: string,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const limits = { connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS }
+  const client = new Client({ ...connectionTo(databaseUrl), ...limits })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return await work(client)
+  } catch (error) {
+    throw new Error(failureName(error), { cause: error })
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Its code alone: what a driver says in words may hold the host, the role or the statement. */
+function failureName(error: unknown): string {
+  if (error instanceof DatabaseError) return `SQLSTATE ${error.code}`
+  if (error instanceof Error && 'code' in error) return String(error.code)
+  return error instanceof Error ? error.name : 'unknown'
+}
+
+/** Postgres's code of what `withClient` threw. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause instanceof DatabaseError ? cause.code : undefined
+}
