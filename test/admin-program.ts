@@ -22,10 +22,10 @@ export function admin(args: string[], environment: Record<string, string> = {}):
   return runProcess(process.execPath, [PROGRAM, ...args], environment)
 }
 
-/** At a terminal of its own, with what is typed there. Both streams come as one. */
-export function adminAtTerminal(args: string[], typed: string): Promise<Run> {
+/** At a terminal of its own, with what `answer` types once it is asked. Both streams come as one. */
+export function adminAtTerminal(args: string[], answer: () => string | Promise<string>): Promise<Run> {
   const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
-  return runProcess('script', ['-qec', command, '/dev/null'], {}, typed)
+  return runProcess('script', ['-qec', command, '/dev/null'], {}, answer)
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- read as a program reads it
@@ -39,16 +39,19 @@ async function runProcess(
   file: string,
   args: string[],
   environment: Record<string, string>,
-  typed = '',
+  answer?: () => string | Promise<string>,
 ): Promise<Run> {
   const child = spawn(file, args, {
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE, DATABASE_URL: databaseUrl, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const output = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
-  if (typed === '') child.stdin.end()
-  // Not before the question: until then the terminal itself would take a Ctrl-C.
-  else child.stdout.once('data', () => child.stdin.write(typed))
+  if (answer === undefined) child.stdin.end()
+  else {
+    // Not before the question: until then the terminal itself would take a Ctrl-C.
+    const typed = once(child.stdout, 'data').then(answer)
+    typed.then((words) => child.stdin.write(words)).catch(() => child.kill())
+  }
   const [stdout, stderr, [code]] = await output
   return { code: Number(code), stdout, stderr }
 }
