@@ -6,6 +6,9 @@ import { signingKeys } from './keys.ts'
 
 export const ACCESS_TOKEN_LIFETIME_SECONDS = 15 * 60
 
+/** A new secret is published this long before it signs (docs/cryptography.md). */
+export const PUBLIC_KEYS_CACHE_SECONDS = 300
+
 export interface AccessTokenClaims {
   userId: string
   sessionId: string

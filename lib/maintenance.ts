@@ -34,8 +34,11 @@ export interface Removal {
   left: Removable[]
 }
 
-/** Batch by batch, each table in turn, until nothing is left or the time is up. */
-export async function removeExpired(): Promise<Removal> {
+/**
+ * Batch by batch, each table in turn, until nothing is left or the time is up. `by` runs the statements: the functions' way to the
+ * database, or an operator's.
+ */
+export async function removeExpired(by: typeof run = run): Promise<Removal> {
   const removed: RemovedCounts = {
     registrations: 0,
     sessions: 0,
@@ -50,7 +53,7 @@ export async function removeExpired(): Promise<Removal> {
   do {
     const full: typeof left = []
     for (const [name, statement] of left) {
-      const [row] = await run<{ removed: number }>(statement)
+      const [row] = await by<{ removed: number }>(statement)
       const count = row?.removed ?? 0
       removed[name] += count
       if (count === BATCH_SIZE) full.push([name, statement])

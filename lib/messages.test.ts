@@ -45,6 +45,12 @@ const LINKS: Partial<Record<MailKind, MailedLink>> = {
     lifetime: RESET_LIFETIME,
     code: 'reset-mail',
   },
+  'reset-required': {
+    path: '/auth/reset',
+    purpose: 'reset-mail',
+    lifetime: RESET_LIFETIME,
+    code: 'reset-mail',
+  },
   'confirm-email-change': {
     path: '/auth/verify',
     purpose: 'email-change-mail',
@@ -266,6 +272,7 @@ describe('the mails', () => {
       'Confirm your address for Latchkey',
       'You already have an account at Latchkey',
       'Choose a new password for Latchkey',
+      'Your Latchkey account needs a new password',
       'Your Latchkey password was changed',
       'Your Latchkey password is locked',
       'A sign-in to Latchkey after several wrong passwords',
@@ -285,6 +292,7 @@ describe('the mails', () => {
       'confirm-registration': `${ORIGIN}/welcome`,
       'confirm-email-change': `${ORIGIN}/welcome`,
       'reset-password': `${ORIGIN}/account/new-password`,
+      'reset-required': `${ORIGIN}/account/new-password`,
       'email-change-requested': `${ORIGIN}/auth/stop`,
     })
   })

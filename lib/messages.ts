@@ -60,6 +60,7 @@ export interface Language {
     'confirm-registration': (facts: Facts) => WordsWithButton
     'already-registered': (facts: Facts) => WordsWithButton
     'reset-password': (facts: Facts) => WordsWithButton
+    'reset-required': (facts: Facts) => WordsWithButton
     'password-reset': (facts: Facts) => WordsWithButton
     'password-locked': (facts: Facts) => WordsWithButton
     'login-after-failures': (facts: Facts) => WordsWithButton
@@ -118,6 +119,7 @@ interface Link {
 const links: Partial<Record<MailKind, Link>> = {
   'confirm-registration': { page: 'verifyPath', purpose: 'registration-mail', code: 'registration-mail' },
   'reset-password': { page: 'resetPath', purpose: 'reset-mail', code: 'reset-mail' },
+  'reset-required': { page: 'resetPath', purpose: 'reset-mail', code: 'reset-mail' },
   'confirm-email-change': { page: 'verifyPath', purpose: 'email-change-mail' },
   'email-change-requested': { page: 'stopPath', purpose: 'email-change-stop-mail' },
 }

@@ -26,6 +26,18 @@ export async function requestReset(email: string, client: Client): Promise<MailR
       WHERE email_key = ${key} AND disabled_at IS NULL AND EXISTS (SELECT FROM address)
       FOR KEY SHARE
     ),
+    ${oweResetLink('reset-password', expiresAt)},
+    event AS (${insertEvent('reset-requested', client, { userId: sql`(SELECT id FROM account)` }, sql`FROM address`)})
+    SELECT ${waits}, (SELECT to_jsonb(mail) FROM mail) AS mail`)
+  return mailRequest(row)
+}
+
+/**
+ * Common table expressions `token` and `mail`: a link for the account that `account` (`id`, `email`) yields, in the place of an
+ * older one.
+ */
+export function oweResetLink(kind: 'reset-password' | 'reset-required', expiresAt: Date): SQL {
+  return sql`
     token AS (
       INSERT INTO mail_tokens (id, user_id, purpose, expires_at)
       SELECT ${newId()}::uuid, id, 'reset', ${instant(expiresAt)} FROM account
@@ -33,14 +45,11 @@ export async function requestReset(email: string, client: Client): Promise<MailR
         DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at, code_attempts = 0, spent_at = NULL
       RETURNING id
     ),
-    event AS (${insertEvent('reset-requested', client, { userId: sql`(SELECT id FROM account)` }, sql`FROM address`)}),
     mail AS (${insertMail(
-      'reset-password',
+      kind,
       { recipient: sql`account.email`, tokenId: sql`token.id`, tokenExpiresAt: instant(expiresAt) },
       sql`FROM account, token`,
-    )})
-    SELECT ${waits}, (SELECT to_jsonb(mail) FROM mail) AS mail`)
-  return mailRequest(row)
+    )})`
 }
 
 export type Reset =

@@ -33,6 +33,8 @@ export type RevokedBecause =
   | 'password-change'
   | 'reset'
   | 'theft'
+  /** Ended by whoever runs the app. */
+  | 'operator'
 
 export interface User {
   id: string

@@ -42,6 +42,17 @@ export const german: Language = {
       button: 'Neues Passwort wählen',
       ifNotYou: 'Wenn Sie das nicht waren, brauchen Sie nichts zu tun. Ihr Passwort bleibt, wie es ist.',
     }),
+    'reset-required': ({ product, resetLinkMinutes: minutes }) => ({
+      subject: `Ihr Konto bei ${product} braucht ein neues Passwort`,
+      preview: `Das alte gilt nicht mehr. Der Link gilt einmal und ${minutes} Minuten lang.`,
+      paragraphs: [
+        `Das Passwort Ihres Kontos bei ${product} gilt nicht mehr, und alle Geräte wurden abgemeldet. Das haben die Betreiber von ${product} veranlasst, damit das Konto Ihres bleibt.`,
+        `Wählen Sie ein neues. Der Link gilt einmal und ${minutes} Minuten lang; danach fordern Sie auf der Anmeldeseite einen neuen an.`,
+      ],
+      button: 'Neues Passwort wählen',
+      ifNotYou:
+        'Wenn Sie das nicht waren, ist nichts falsch: Es geschah in Ihrem Interesse. Wenn Sie das alte Passwort auch anderswo verwenden, ändern Sie es dort ebenfalls.',
+    }),
     'password-reset': ({ product }) => ({
       subject: `Ihr Passwort für ${product} wurde geändert`,
       preview: 'Es wurde über eine E-Mail an diese Adresse geändert. Alle Geräte wurden abgemeldet.',

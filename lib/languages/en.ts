@@ -42,6 +42,17 @@ export const english: Language = {
       button: 'Choose a new password',
       ifNotYou: 'If it was not you, do nothing. Your password stays as it is.',
     }),
+    'reset-required': ({ product, resetLinkMinutes: minutes }) => ({
+      subject: `Your ${product} account needs a new password`,
+      preview: `The old one no longer works. The link works once, for ${minutes} minutes.`,
+      paragraphs: [
+        `The password of your ${product} account no longer works, and every device was signed out. That was done by those who run ${product}, to keep the account yours.`,
+        `Choose a new one. The link works once, for ${minutes} minutes; later, ask for another one on the sign-in page.`,
+      ],
+      button: 'Choose a new password',
+      ifNotYou:
+        'If it was not you who asked for this, nothing is wrong: it was done for you. If you use the old password elsewhere, change it there, too.',
+    }),
     'password-reset': ({ product }) => ({
       subject: `Your ${product} password was changed`,
       preview: 'It was changed by way of a mail to this address. Every device was signed out.',

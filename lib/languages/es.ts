@@ -41,6 +41,17 @@ export const spanish: Language = {
       button: 'Elegir una nueva contraseña',
       ifNotYou: 'Si no ha sido usted, no tiene que hacer nada. Su contraseña seguirá siendo la misma.',
     }),
+    'reset-required': ({ product, resetLinkMinutes: minutes }) => ({
+      subject: `Su cuenta de ${product} necesita una nueva contraseña`,
+      preview: `La anterior ya no sirve. El enlace sirve una sola vez y es válido durante ${minutes} minutos.`,
+      paragraphs: [
+        `La contraseña de su cuenta de ${product} ya no sirve y se ha cerrado la sesión en todos los dispositivos. Lo han hecho los responsables de ${product} para que la cuenta siga siendo suya.`,
+        `Elija una nueva. El enlace sirve una sola vez y es válido durante ${minutes} minutos; después, solicite otro en la página de inicio de sesión.`,
+      ],
+      button: 'Elegir una nueva contraseña',
+      ifNotYou:
+        'Si no ha sido usted, todo está en orden: se ha hecho para protegerle. Si usa la contraseña anterior en otros sitios, cámbiela también allí.',
+    }),
     'password-reset': ({ product }) => ({
       subject: `Se ha cambiado su contraseña de ${product}`,
       preview:

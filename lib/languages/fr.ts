@@ -45,6 +45,17 @@ export const french: Language = {
       ifNotYou:
         'Si vous n’êtes pas à l’origine de cette demande, vous n’avez rien à faire. Votre mot de passe reste le même.',
     }),
+    'reset-required': ({ product, resetLinkMinutes: minutes }) => ({
+      subject: `Votre compte ${product} demande un nouveau mot de passe`,
+      preview: `L’ancien ne fonctionne plus. Le lien ne sert qu’une fois et reste valable ${minutes} minutes.`,
+      paragraphs: [
+        `Le mot de passe de votre compte ${product} ne fonctionne plus, et tous les appareils ont été déconnectés. Cette mesure vient des responsables de ${product}, pour que le compte reste le vôtre.`,
+        `Choisissez-en un nouveau. Le lien ne sert qu’une fois et reste valable ${minutes} minutes ; ensuite, demandez-en un autre sur la page de connexion.`,
+      ],
+      button: 'Choisir un mot de passe',
+      ifNotYou:
+        'Si vous n’êtes pas à l’origine de cette demande, tout est normal : elle vous protège. Si vous utilisez l’ancien mot de passe ailleurs, changez-le là aussi.',
+    }),
     'password-reset': ({ product }) => ({
       subject: `Votre mot de passe ${product} a été modifié`,
       preview:

@@ -173,7 +173,7 @@ export const operation: readonly Chapter[] = [
         level: 'L3',
         demands: 'Data is deleted by itself when its time is over',
         measure:
-          'Maintenance removes registrations after 7 days, ended sessions, expired tokens and old mails after 30, empty buckets at once, and takes IP addresses out of events after 90; an account is deleted with all that is its own.',
+          'Maintenance removes registrations after 7 days, ended sessions, expired tokens and old mails after 30, empty buckets at once, and takes IP addresses out of events after 90; the operator’s purge removes events after 400; an account is deleted with all that is its own.',
       },
       {
         ids: ['ASVS 14.3.1'],
@@ -199,7 +199,7 @@ export const operation: readonly Chapter[] = [
         level: 'L2',
         demands: 'An inventory of what is logged, where, for how long; and logs go only there',
         measure:
-          '`docs/operations.md` lists every event of the log and of the trail, the fields, who reads them and for how long they are kept. `lib/log.ts` alone writes to the console.',
+          '`docs/operations.md` lists every event of the log, its fields, who reads them and for how long they are kept, `docs/events.md` the same of the trail. `lib/log.ts` alone writes to the console.',
       },
       {
         ids: ['ASVS 16.2.1', 'ASVS 16.2.2', 'ASVS 16.2.4'],
@@ -255,7 +255,7 @@ export const operation: readonly Chapter[] = [
         measure:
           'Lines leave the function at once for Vercel’s log; `docs/operations.md` says how to add a log drain to a store of one’s own.',
         deviation:
-          'The drain belongs to the team at Vercel and not to the code, so nothing here can set it up or show that it is there. Without one the log is kept for an hour to some days, and the trail for good.',
+          'The drain belongs to the team at Vercel and not to the code, so nothing here can set it up or show that it is there. Without one the log is kept for an hour to some days, and the trail for 400 days.',
       },
       {
         ids: ['ASVS 16.5.1'],

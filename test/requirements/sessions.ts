@@ -63,7 +63,7 @@ export const sessions: readonly Chapter[] = [
         level: 'L1',
         demands: 'A disabled or deleted account has no session any more.',
         measure:
-          'Each look at a session is joined with its account: refused from the moment `disabled_at` is set, gone with the account’s row. The statement of docs/security.md that shuts an account also ends its sessions, so they do not come back with it.',
+          'Each look at a session is joined with its account: refused from the moment `disabled_at` is set, gone with the account’s row. The command that shuts an account also ends its sessions, so they do not come back with it.',
       },
       {
         ids: ['ASVS 7.4.3'],
@@ -76,9 +76,7 @@ export const sessions: readonly Chapter[] = [
         level: 'L2',
         demands: 'Operators can end the sessions of one person or of everyone.',
         measure:
-          'docs/security.md has the statements for one account, for shutting it and for everyone, each with an event for each session; a test runs them as they stand there. Another JWT_SECRET in place of the old one ends everything that was handed out. A person ends all of their own by logout everywhere.',
-        deviation:
-          'There is no command yet: it takes access to the database or to the environment, and the event does not say which operator it was. The statements stand in until a command has them.',
+          '`npm run admin` ends the sessions of one account, one session or everyone’s, and shuts an account, each with an event for each session that says who did it; docs/security.md has statements that do the same, which a test runs as they stand there. Another JWT_SECRET in place of the old one ends everything that was handed out. A person ends all of their own by logout everywhere.',
       },
       {
         ids: ['ASVS 7.5.1'],

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS "events_at" ON "events" USING btree ("at");
