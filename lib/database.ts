@@ -150,9 +150,14 @@ function withoutStatement(error: unknown): Error {
 function reasonOf(error: unknown): string {
   if (error instanceof NeonDbError) {
     const { code, sourceError, name } = error
-    if (code === undefined) return sourceError?.name ?? name
+    if (code === undefined) return failureOf(sourceError) ?? name
     const mend = REFUSED_AT_THE_DOOR.get(code.slice(0, 2))
     return mend === undefined ? code : `${code}: ${mend}`
   }
   return error instanceof Error ? error.name : 'unknown'
+}
+
+/** Node's own word for it, such as ECONNREFUSED, ENOTFOUND or CERT_HAS_EXPIRED, where it has one. */
+function failureOf(error: Error | undefined): string | undefined {
+  return error !== undefined && 'code' in error && typeof error.code === 'string' ? error.code : error?.name
 }

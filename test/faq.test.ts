@@ -256,6 +256,12 @@ test('a database that is not to be had', async () => {
   expectAnswerQuoted(heading, answer)
   const { reason } = await logged(instance, { event: 'unavailable' })
   expectQuoted(heading, `"reason":"${String(reason)}"`)
+
+  const name = `faq_${randomBytes(6).toString('hex')}`
+  await query(`CREATE ROLE ${name} NOLOGIN`)
+  const { reason: refused } = await loginAt(Object.assign(new URL(databaseUrl), { username: name }))
+  expect(refused).toMatch(/^28000: /)
+  expectQuoted(heading, refused.replace(/^28000: /, ''))
 })
 
 test('a database without the tables, and a role without the grants', async () => {
