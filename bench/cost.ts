@@ -57,8 +57,8 @@ const SESSION_MONTHS = 1
 const EVENT_MONTHS = 12
 /** Events of a person in a month: each login opens a session, and each session ends in one way or another. */
 const EVENTS_A_MONTH = 1.2 + 0.3 + 0.3 + 0.2
-/** lib/maintenance.ts */
-const REMOVED_A_RUN = 10_000
+/** How long a run goes on removing (lib/maintenance.ts). */
+const REMOVAL_SECONDS = 60
 const DAYS_A_MONTH = 30
 /** Resend takes so many requests a second from one account unless asked for more (resend.com/docs/api-reference/rate-limit). */
 const MAILS_PER_SECOND = 5
@@ -188,20 +188,16 @@ function bottlenecksOf({ cpuMs, databaseCpuHours, mails, growth }: Loads): Bottl
   const loginCapacity = 1000 / cpuMs('login')
   const databaseCpus = peakShare(databaseCpuHours * 3600)
   const dailySessions = (1.2 * MONTHLY_USERS) / DAYS_A_MONTH
+  // Each of them loses its IP address one day.
+  const dailyEvents = (EVENTS_A_MONTH / DAYS_A_MONTH) * MONTHLY_USERS
   // Each session that is refreshed in a day leaves a bucket; so does each source and address of a login.
   const dailyBuckets = (20 / DAYS_A_MONTH + (1.5 * 1) / DAYS_A_MONTH) * MONTHLY_USERS
-  const { removed, maintenanceRuns, maintenanceMs } = growth.maintenance
-  const rowsARun = Object.values(removed).reduce((sum, count) => sum + count, 0) / maintenanceRuns
+  const removedARun = growth.maintenance.removedPerSecond * REMOVAL_SECONDS
   return [
     {
-      what: 'Maintenance once a day, buckets of rate limits',
-      capacity: `${REMOVED_A_RUN.toLocaleString('en')} rows of a table a run; a run took ${maintenanceMs.toFixed(0)} ms for ${rowsARun.toFixed(0)} rows`,
-      monthlyUsers: (REMOVED_A_RUN / dailyBuckets) * MONTHLY_USERS,
-    },
-    {
-      what: 'Maintenance once a day, sessions',
-      capacity: `${REMOVED_A_RUN.toLocaleString('en')} rows of a table a run`,
-      monthlyUsers: (REMOVED_A_RUN / dailySessions) * MONTHLY_USERS,
+      what: 'Maintenance once a day',
+      capacity: `${removedARun.toLocaleString('en')} rows in the ${REMOVAL_SECONDS} s that a run takes at most`,
+      monthlyUsers: (removedARun / (dailySessions + dailyBuckets + dailyEvents)) * MONTHLY_USERS,
     },
     {
       what: 'Mails, before Resend is asked for a higher rate',

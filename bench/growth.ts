@@ -77,7 +77,7 @@ const UNEXPLAINED = new Set([MAINTENANCE, 'keys'])
 const rounds = numberOption('rounds', 21)
 const smallUsers = numberOption('small', 10_000)
 const largeUsers = numberOption('large', 1_000_000)
-const maintenanceSeconds = numberOption('maintenance-seconds', 20)
+const maintenanceSeconds = numberOption('maintenance-seconds', 60)
 
 /** Of each person: one more that lives, one revoked, one gone idle, and one of which three in ten have come to their absolute end. */
 const OTHER_SESSIONS = `
@@ -309,6 +309,7 @@ async function maintainUnderLoad({ databaseUrl, people }: Scale): Promise<Mainte
     for (const run of runs) {
       for (const [kind, count] of Object.entries(run.removed)) removed[kind] = (removed[kind] ?? 0) + count
     }
+    const spentMs = runs.reduce((total, { milliseconds }) => total + milliseconds, 0)
     const sum = Object.values(removed).reduce((total, count) => total + count, 0)
     return {
       refreshesPerSecond: Math.round(beside.perSecond),
@@ -321,7 +322,7 @@ async function maintainUnderLoad({ databaseUrl, people }: Scale): Promise<Mainte
       maintenanceRuns: runs.length,
       maintenanceMs: spread(runs.map(({ milliseconds }) => milliseconds)).median,
       removed,
-      removedPerSecond: Math.round(sum / maintenanceSeconds),
+      removedPerSecond: Math.round((sum * 1000) / spentMs),
     }
   } finally {
     await refresh.stop()
