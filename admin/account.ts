@@ -1,10 +1,12 @@
 /** Finds the account that an operator names. */
 import { sql } from 'drizzle-orm'
 import { emailKey } from '../lib/email-address.ts'
-import { UNKNOWN_ACCOUNT_HASH } from '../lib/passwords.ts'
 import { isId, type Call, type Outcome } from './call.ts'
 import type { Database } from './database.ts'
 import { shown } from './output.ts'
+
+/** In the place of a password's hash. It is none, so no password matches it, and to try costs what every try costs. */
+export const NO_PASSWORD = '!'
 
 /** The detail of an event that an operator caused. */
 export const BY_OPERATOR = sql`jsonb_build_object('by', 'operator')`
@@ -27,7 +29,7 @@ export async function findAccount(database: Database, subject: string): Promise<
   const isNamed = isId(subject) ? sql`id = ${subject}::uuid` : sql`email_key = ${emailKey(subject.trim())}`
   const [account] = await database.read<Account>(sql`
     SELECT id, email, role, created_at AS "createdAt", email_verified_at AS "emailVerifiedAt", disabled_at AS "disabledAt",
-      password_hash <> ${UNKNOWN_ACCOUNT_HASH} AS "hasPassword",
+      password_hash <> ${NO_PASSWORD} AS "hasPassword",
       (SELECT count(*)::int FROM sessions WHERE user_id = users.id AND revoked_at IS NULL AND expires_at > now()) AS "liveSessions",
       (SELECT max(last_used_at) FROM sessions WHERE user_id = users.id) AS "lastUsedAt"
     FROM users WHERE ${isNamed}`)

@@ -4,11 +4,10 @@ import { emailKey } from '../lib/email-address.ts'
 import { insertEvent } from '../lib/events.ts'
 import { expiryIn, RESET_LINK_LIFETIME_SECONDS } from '../lib/mail-token.ts'
 import { attemptsOfRow, forgetAllAttempts } from '../lib/password-attempts.ts'
-import { UNKNOWN_ACCOUNT_HASH } from '../lib/passwords.ts'
 import { failureWaits } from '../lib/rate-limits.ts'
 import { oweResetLink } from '../lib/resets.ts'
 import { endSessions } from '../lib/sessions.ts'
-import { accountOf, BY_OPERATOR, findAccount, named, nobody, type Account } from './account.ts'
+import { accountOf, BY_OPERATOR, findAccount, named, NO_PASSWORD, nobody, type Account } from './account.ts'
 import type { Call, Command, Outcome } from './call.ts'
 import { eventTable, readEvents } from './events.ts'
 import { HOW_MAIL_GOES, mailTable, readMails } from './mails.ts'
@@ -26,6 +25,7 @@ interface Attempts {
 
 interface Registration {
   id: string
+  email: string
   createdAt: Date
   linkExpiresAt: Date
 }
@@ -42,14 +42,20 @@ async function showAccount(call: Call): Promise<Outcome> {
   const account = await findAccount(database, subject)
   const address = account?.email ?? subject
   const registrations = await database.read<Registration>(sql`
-    SELECT id, created_at AS "createdAt", expires_at AS "linkExpiresAt" FROM registrations
+    SELECT id, email, created_at AS "createdAt", expires_at AS "linkExpiresAt" FROM registrations
     WHERE email_key = ${emailKey(address.trim())} AND spent_at IS NULL ORDER BY created_at DESC`)
   if (account === undefined) {
-    if (registrations.length === 0) return nobody(subject)
+    const [newest] = registrations
+    if (newest === undefined) return nobody(subject)
+    const mails = await readMails(database, newest.email)
+    const parts = [
+      `No account yet, ${counted(registrations.length, 'registration')} that nobody has confirmed:\n${registrationTable(registrations)}`,
+      section('Mails that wait or were given up', mails.length, mailTable(mails)),
+    ]
     return {
       kind: 'answer',
-      data: { account: null, registrations, mails: await readMails(database, address) },
-      text: `No account yet, ${counted(registrations.length, 'registration')} that nobody has confirmed:\n${registrationTable(registrations)}`,
+      data: { account: null, registrations, mails },
+      text: parts.filter((part) => part !== '').join('\n\n'),
     }
   }
 
@@ -190,7 +196,7 @@ async function forceReset(call: Call): Promise<Outcome> {
   const [row] = await database.change<{ ended: number; mail: string | null }>(
     lockAccount(account.id),
     sql`WITH locked AS (
-      UPDATE users SET password_hash = ${UNKNOWN_ACCOUNT_HASH}, updated_at = now()
+      UPDATE users SET password_hash = ${NO_PASSWORD}, updated_at = now()
       WHERE id = ${account.id}::uuid
       RETURNING id, email, disabled_at
     ),
@@ -216,7 +222,7 @@ async function forceReset(call: Call): Promise<Outcome> {
     `The password of ${named(account)} opens nothing any more; ${counted(ended, 'session')} ended.`,
     mail === null
       ? 'No mail goes: the account is disabled.'
-      : `Mail ${mail} waits, with a link that is good until ${shown(expiresAt)}. ${HOW_MAIL_GOES}`,
+      : `Mail ${mail} waits, with a link that is good until ${shown(expiresAt)}: see that it goes before then. ${HOW_MAIL_GOES}`,
   ]
   return changed(
     account,

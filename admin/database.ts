@@ -6,6 +6,7 @@ import type { SQL } from 'drizzle-orm'
 import { CasingCache } from 'drizzle-orm/casing'
 import { Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg'
 import { connectionTo } from '../build/migrate.ts'
+import { databaseAddress, nameTwoDatabases } from '../build/production-database.ts'
 
 /** A row that somebody else holds, and a statement that never ends, are given up: the operator hears of it. */
 const LOCK_TIMEOUT_MS = 10_000
@@ -14,8 +15,17 @@ const STATEMENT_TIMEOUT_MS = 300_000
 /** Words for the operator that hold no part of the address. */
 export class DatabaseFault extends Error {}
 
+/** For work in parts: what was done before one failed. */
+export function afterPart(done: string): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof DatabaseFault
+      ? new DatabaseFault(`${error.message} ${done}`, { cause: error.cause })
+      : error
+  }
+}
+
 export interface Database {
-  /** Host and name, for the operator to see what is about to be changed. */
+  /** Host, port and name, for the operator to see what is about to be changed. */
   name: string
   /** Looks, in a transaction that is read only. */
   read<Row extends object>(statement: SQL): Promise<Row[]>
@@ -39,19 +49,12 @@ type Variables = Record<string, string | undefined>
  */
 export function databaseUrl(variables: Variables): string | undefined {
   const [pooled, direct] = [variables['DATABASE_URL'], variables['DATABASE_URL_UNPOOLED']]
-  if (pooled && direct && target(pooled) !== target(direct)) {
+  if (nameTwoDatabases(variables)) {
     throw new DatabaseFault(
       'DATABASE_URL and DATABASE_URL_UNPOOLED name different databases. Set the one you mean, and the other one to nothing.',
     )
   }
   return direct || pooled || undefined
-}
-
-/** Neon's pooler stands before the same database. */
-function target(address: string): string {
-  if (!URL.canParse(address)) return ''
-  const { hostname, pathname } = new URL(address)
-  return `${hostname.replace(/-pooler(?=\.)/, '')}${pathname}`
 }
 
 export async function openDatabase(address: string): Promise<Database> {
@@ -84,7 +87,7 @@ export async function openDatabase(address: string): Promise<Database> {
   }
 
   return {
-    name: target(address),
+    name: databaseAddress(address),
     read: (statement) => transaction('BEGIN READ ONLY', [statement]),
     change: (...statements) => transaction('BEGIN', statements),
     close: () => client.end(),
@@ -100,7 +103,7 @@ function wordsOf(error: unknown): string {
     case '42703':
       return 'The database has not the tables of this version: run npm run migrate, and see that it is the right database.'
     case '55P03':
-      return `Somebody else held the rows for ${LOCK_TIMEOUT_MS / 1000} s. Nothing was changed: try again.`
+      return `Somebody else held the rows for ${LOCK_TIMEOUT_MS / 1000} s. This step was not done: try again.`
     default:
       return `The database refused: ${reasonOf(error)}.`
   }

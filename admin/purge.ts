@@ -3,9 +3,10 @@
  * events away, so that nobody who gets hold of it can wipe out a trace: that is left to whoever has the owner's address.
  */
 import { sql } from 'drizzle-orm'
-import { removeExpired } from '../lib/maintenance.ts'
 import { insertEvent } from '../lib/events.ts'
+import { BATCH_SIZE, removals } from '../lib/maintenance.ts'
 import type { Call, Command, Outcome } from './call.ts'
+import { afterPart } from './database.ts'
 import { counted, list } from './output.ts'
 
 /** A year and its report. */
@@ -23,13 +24,11 @@ async function purge(call: Call): Promise<Outcome> {
   if (refused) return refused
 
   const removed: Record<string, number> = {}
-  for (let more = true; more;) {
-    const part = await removeExpired((statement) => database.change(statement))
-    for (const [name, count] of Object.entries(part.removed)) removed[name] = (removed[name] ?? 0) + count
-    more = part.left.length > 0
-  }
-  const [row] = await database.change<{ events: number }>(sql`
-    WITH gone AS (DELETE FROM events WHERE at < ${old} RETURNING 1),
+  const events = sql`
+    WITH gone AS (
+      DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE at < ${old} ORDER BY at LIMIT ${BATCH_SIZE}))
+      RETURNING 1
+    ),
     counted AS (SELECT count(*)::int AS count FROM gone),
     event AS (${insertEvent(
       'events-purged',
@@ -37,13 +36,26 @@ async function purge(call: Call): Promise<Outcome> {
       { detail: sql`jsonb_build_object('count', count, 'before', ${old}, 'by', 'operator')` },
       sql`FROM counted WHERE count > 0`,
     )})
-    SELECT count AS events FROM counted`)
-  removed['events'] = row?.events ?? 0
+    SELECT count AS removed FROM counted`
+  for (const [name, statement] of [...removals(), ['events', events] as const]) {
+    removed[name] = 0
+    for (let count = BATCH_SIZE; count === BATCH_SIZE;) {
+      const [row] = await database
+        .change<{ removed: number }>(statement)
+        .catch(afterPart(`Removed before that:\n${listOf(removed)}`))
+      count = row?.removed ?? 0
+      removed[name] += count
+    }
+  }
   return {
     kind: 'answer',
     data: { removed },
-    text: `Removed:\n${list(Object.entries(removed).map(([name, count]) => [NAMES[name] ?? name, count]))}`,
+    text: `Removed:\n${listOf(removed)}`,
   }
+}
+
+function listOf(removed: Record<string, number>): string {
+  return list(Object.entries(removed).map(([name, count]) => [NAMES[name] ?? name, count]))
 }
 
 const NAMES: Record<string, string> = {

@@ -4,7 +4,7 @@ import { endSessions } from '../lib/sessions.ts'
 import { describeUserAgent } from '../lib/user-agent.ts'
 import { accountOf, named } from './account.ts'
 import { isId, text, type Call, type Command, type Outcome } from './call.ts'
-import type { Database } from './database.ts'
+import { afterPart, type Database } from './database.ts'
 import { counted, shown, table } from './output.ts'
 
 const MOST_SESSIONS = 100
@@ -124,23 +124,26 @@ async function endEveryones(call: Call): Promise<Outcome> {
   return ended(count, `${counted(count, 'session')} ended: all that were opened before ${shown(begin)}.`)
 }
 
-/** A thousand at a time, in the order of their ids, as all who hold several do. */
+/** A thousand at a time, in the order of their ids, as all who hold several do. Somebody else may have ended them meanwhile. */
 async function endInBatches(call: Call, database: Database, begin: Date): Promise<number> {
   let count = 0
-  let last = '00000000-0000-0000-0000-000000000000'
-  for (;;) {
-    const batch = sql`id = ANY (ARRAY(
-      SELECT id FROM sessions WHERE revoked_at IS NULL AND expires_at > now() AND id > ${last}::uuid
-        AND created_at <= ${begin.toISOString()}::timestamptz
-      ORDER BY id LIMIT ${BATCH_SIZE}))`
-    const rows = await database.change<{ id: string }>(
-      sql`WITH ${endSessions(batch, 'operator', call.client)} SELECT id FROM ended ORDER BY id DESC`,
-    )
-    const [highest] = rows
-    if (highest === undefined) return count
-    count += rows.length
-    last = highest.id
+  let last: string | null = '00000000-0000-0000-0000-000000000000'
+  while (last !== null) {
+    const rows: { count: number; last: string | null }[] = await database
+      .change<{ count: number; last: string | null }>(
+        sql`WITH batch AS (
+          SELECT id FROM sessions WHERE revoked_at IS NULL AND expires_at > now() AND id > ${last}::uuid
+            AND created_at <= ${begin.toISOString()}::timestamptz
+          ORDER BY id LIMIT ${BATCH_SIZE}
+        ),
+        ${endSessions(sql`id = ANY (ARRAY(SELECT id FROM batch))`, 'operator', call.client)}
+        SELECT (SELECT count(*)::int FROM ended) AS count, (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last`,
+      )
+      .catch(afterPart(`${counted(count, 'session')} ended before that.`))
+    count += rows[0]?.count ?? 0
+    last = rows[0]?.last ?? null
   }
+  return count
 }
 
 async function endWhere(call: Call, which: SQL, first: SQL[]): Promise<number> {

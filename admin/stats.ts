@@ -58,7 +58,7 @@ async function showStats(call: Call): Promise<Outcome> {
       ['accounts with a locked password', stats.lockedPasswords],
       ['mails waiting', stats.mailsWaiting],
       ['  the oldest for', stats.oldestWaitingSeconds === null ? null : `${stats.oldestWaitingSeconds} s`],
-      ['mails given up, last 30 days', stats.mailsGivenUp],
+      ['mails given up or held, last 30 days', stats.mailsGivenUp],
     ]),
   }
 }

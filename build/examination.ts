@@ -11,9 +11,10 @@ import { isUnavailable } from '../lib/unavailable.ts'
 import { sqlStateOf, withClient } from './database-client.ts'
 import { LEDGER, migrationUrl, readMigrations } from './migrate.ts'
 import {
-  databaseAddress,
+  nameTwoDatabases,
   recordedProduction,
   REFUSED_IN_PREVIEW,
+  TWO_DATABASES,
   variablesLeadingTo,
 } from './production-database.ts'
 
@@ -47,7 +48,10 @@ export async function examine(variables: NodeJS.ProcessEnv): Promise<Finding[]> 
     ...(isDatabaseNamed ? [lookAtMigrations(variables), lookAtAddresses(variables)] : []),
     ...(isComplete ? [lookAtMail(environment(), variables)] : []),
   ])
-  return [...lookAtEnvironment(), ...(isComplete ? lookAtSecrets(environment()) : []), ...found.flat()]
+  const ofEnvironment = isComplete
+    ? [...lookAtSecrets(environment()), ...lookAtRecipients(environment())]
+    : []
+  return [...lookAtEnvironment(), ...ofEnvironment, ...found.flat()]
 }
 
 function lookAtEnvironment(): Finding[] {
@@ -145,7 +149,8 @@ function roleStatement() {
     .map((table) => getTableConfig(table).name)
   return sql`
     SELECT coalesce(bool_or(pg_has_role(current_user, relowner, 'MEMBER')), false) AS owns,
-      string_agg(relname, ', ' ORDER BY relname) FILTER (WHERE NOT has_any_column_privilege(current_user, oid, 'SELECT')) AS closed
+      string_agg(relname, ', ' ORDER BY relname) FILTER (WHERE NOT has_any_column_privilege(current_user, oid, 'SELECT')
+        OR relname <> 'production_database' AND NOT has_any_column_privilege(current_user, oid, 'INSERT')) AS closed
     FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
       AND relname = ANY (string_to_array(${tables.join()}, ','))`
 }
@@ -170,7 +175,7 @@ function lookAtRole(owns: boolean, closed: string): Finding {
   if (closed !== '') {
     return fault(
       'role',
-      `The functions' role may not read ${closed}.`,
+      `The functions' role may not read or not write ${closed}.`,
       'Run drizzle/runtime-role.sql again, as the owner (docs/operations.md).',
     )
   }
@@ -181,7 +186,7 @@ function lookAtRole(owns: boolean, closed: string): Finding {
       'Give them a role of their own, as docs/operations.md says: it takes two statements.',
     )
   }
-  return good('role', 'The functions run in a role that may do what they do, and owns nothing.')
+  return good('role', 'The functions run in a role that may read and write the tables, and owns none.')
 }
 
 /** As the migrations reach it, over TCP. */
@@ -245,20 +250,13 @@ function migrationsUnseen(error: unknown): Finding {
 }
 
 async function lookAtAddresses(variables: NodeJS.ProcessEnv): Promise<Finding[]> {
-  const { DATABASE_URL: pooled, DATABASE_URL_UNPOOLED: direct } = variables
+  const { DATABASE_URL_UNPOOLED: direct } = variables
   if (direct && !URL.canParse(direct)) {
     const mend = "Copy the direct connection string from Neon's dashboard."
     return [fault('database', 'DATABASE_URL_UNPOOLED is not an address.', mend)]
   }
-  const differ = pooled && direct && databaseAddress(pooled) !== databaseAddress(direct)
-  const findings = differ
-    ? [
-        fault(
-          'database',
-          'DATABASE_URL and DATABASE_URL_UNPOOLED name two databases: one is migrated and the functions use the other.',
-          'Copy both from the same branch of Neon.',
-        ),
-      ]
+  const findings = nameTwoDatabases(variables)
+    ? [fault('database', `${TWO_DATABASES}.`, 'Copy both from the same branch of Neon.')]
     : []
   // Where it cannot be reached, another finding says so.
   const production = await recordedProduction(migrationUrl(variables)).catch(() => undefined)
@@ -286,6 +284,13 @@ async function lookAtAddresses(variables: NodeJS.ProcessEnv): Promise<Finding[]>
     )
   }
   return findings
+}
+
+/** What is right in a preview keeps customers' mails back for good in production. */
+function lookAtRecipients({ mailAllow, stage }: Environment): Finding[] {
+  if (stage !== 'production' || mailAllow === undefined) return []
+  const says = 'MAIL_ALLOW is set in production: nobody else is written to, now or later.'
+  return [advice('mail', says, 'Remove it from Production, unless it is meant.')]
 }
 
 async function lookAtMail(

@@ -21,6 +21,17 @@ export function databaseAddress(databaseUrl: string): string {
   return `${host}${port}${url.pathname}`
 }
 
+export const TWO_DATABASES =
+  'DATABASE_URL and DATABASE_URL_UNPOOLED name two databases: one is migrated and the functions use the other'
+
+/** True when the functions would not find what the migrations made. */
+export function nameTwoDatabases(variables: NodeJS.ProcessEnv): boolean {
+  const addresses = ADDRESS_VARIABLES.map((name) => variables[name])
+    .filter((url) => url !== undefined && URL.canParse(url))
+    .map((url) => databaseAddress(String(url)))
+  return new Set(addresses).size > 1
+}
+
 /** Run by production's deploy, as the owner, when the tables are there. */
 export async function recordProduction(databaseUrl: string): Promise<void> {
   await withClient(databaseUrl, (client) =>

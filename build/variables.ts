@@ -66,7 +66,7 @@ export const variables: readonly Variable[] = [
   {
     name: 'JWT_SECRET',
     section: 'Secrets',
-    what: 'All keys are derived from it. Of a list, separated by commas, the first one signs and all of them verify. To rotate: `old,new` for five minutes, so that whoever verifies tokens elsewhere learns the new key; then `new,old` for 30 days; then `new`.',
+    what: 'All keys are derived from it. Of a list, separated by commas, the first one signs and all of them verify. To exchange it: docs/deploy.md#another-secret.',
     format: `${SECRET_FORMAT}; or a list of such`,
     example: NEW_SECRET,
     local: '',

@@ -80,6 +80,21 @@ test('the whole story runs over HTTP', async () => {
   await expectStory({ origin, inboxUrl: inbox.url })
 })
 
+test('the pages that mailed links open are there, with all that they load', async () => {
+  for (const name of ['verify', 'reset', 'stop', 'problems']) {
+    const loaded = new Set([`/auth/${name}`])
+    for (const path of loaded) {
+      const answer = await get(path)
+      expect(answer.status, path).toBe(200)
+      const text = await answer.text()
+      const named = text.matchAll(/(?:src|href)="(\/(?:assets|client)\/[^"]+)"|from '([^']+\.js)'/g)
+      for (const [, address, module] of named)
+        loaded.add(new URL(address ?? module ?? '', origin + path).pathname)
+    }
+    expect(loaded.size, name).toBeGreaterThan(1)
+  }
+})
+
 test('answers keep their headers, and a method that an endpoint does not have is 405', async () => {
   const answer = await get('/api/auth/login')
   expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST'])

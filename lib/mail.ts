@@ -40,6 +40,6 @@ export async function sendMail(
   const reason = `${error.statusCode ?? 'no answer'} ${error.name}`
   // The key was used for this very mail before, when its words were others: it has gone out.
   if (error.name === 'invalid_idempotent_request') return { kind: 'sent', providerId: null }
-  const refused = error.statusCode === 422 || error.statusCode === 400
-  return { kind: refused ? 'never' : 'later', reason }
+  // A 400 may speak of our key, and a key can be mended.
+  return { kind: error.statusCode === 422 ? 'never' : 'later', reason }
 }

@@ -1,6 +1,7 @@
 /** Removes what is no longer needed. Each table has its own statement, so a large one does not hold up the others. */
 import { sql, type SQL } from 'drizzle-orm'
 import { run } from './database.ts'
+import { log } from './log.ts'
 import { failureWaits } from './rate-limits.ts'
 import { REGISTRATION_LIFETIME_SECONDS } from './registrations.ts'
 
@@ -11,7 +12,7 @@ export const KEEP_ENDED_SECONDS = 30 * 24 * 60 * 60
 export const KEEP_EVENT_IP_SECONDS = 90 * 24 * 60 * 60
 
 /** At most so many rows of a table a statement, so that none of them runs into the time limit of a call. */
-const BATCH_SIZE = 10_000
+export const BATCH_SIZE = 10_000
 /** With the mails before it well within the 300 s that a function has: what is left goes the next time. */
 const REMOVAL_TIME_MS = 60_000
 
@@ -30,15 +31,12 @@ type Removable = keyof RemovedCounts
 
 export interface Removal {
   removed: RemovedCounts
-  /** Of what there was more than there was time for. */
+  /** Of what there was more than there was time for, or what could not be removed. */
   left: Removable[]
 }
 
-/**
- * Batch by batch, each table in turn, until nothing is left or the time is up. `by` runs the statements: the functions' way to the
- * database, or an operator's.
- */
-export async function removeExpired(by: typeof run = run): Promise<Removal> {
+/** Batch by batch, each table in turn, until nothing is left or the time is up. */
+export async function removeExpired(): Promise<Removal> {
   const removed: RemovedCounts = {
     registrations: 0,
     sessions: 0,
@@ -49,22 +47,31 @@ export async function removeExpired(by: typeof run = run): Promise<Removal> {
     eventIps: 0,
   }
   const deadline = Date.now() + REMOVAL_TIME_MS
+  const failed: Removable[] = []
   let left = removals()
   do {
     const full: typeof left = []
     for (const [name, statement] of left) {
-      const [row] = await by<{ removed: number }>(statement)
-      const count = row?.removed ?? 0
-      removed[name] += count
-      if (count === BATCH_SIZE) full.push([name, statement])
+      try {
+        const [row] = await run<{ removed: number }>(statement)
+        const count = row?.removed ?? 0
+        removed[name] += count
+        if (count === BATCH_SIZE) full.push([name, statement])
+      } catch (error) {
+        // One table does not hold up the others.
+        log('error', 'not-removed', {
+          reason: `${name}: ${error instanceof Error ? error.message : 'unknown'}`,
+        })
+        failed.push(name)
+      }
     }
     left = full
   } while (left.length > 0 && Date.now() < deadline)
-  return { removed, left: left.map(([name]) => name) }
+  return { removed, left: [...failed, ...left.map(([name]) => name)] }
 }
 
-/** In the order of their turns. */
-function removals(): [Removable, SQL][] {
+/** In the order of their turns. A statement answers how many rows it removed: `BATCH_SIZE` when there may be more. */
+export function removals(): [Removable, SQL][] {
   const old = sql`now() - make_interval(secs => ${KEEP_ENDED_SECONDS})`
   // What was tried at an account is kept as long as the rest, and what is locked as long as the account.
   const forgettable = sql`next_attempt_at < now() - interval '1 day' AND (user_id IS NULL OR next_attempt_at < ${old}

@@ -430,6 +430,10 @@ describe('disabled, enabled, without a password', () => {
     const before = (await mailsTo(person.email)).length
     const done = await adminJson('force-reset', person.email, '--yes')
     expect(done).toMatchObject({ endedSessions: 1, mail: expect.any(String) })
+    // No hash that somebody could know a password of.
+    expect(await query('SELECT password_hash FROM users WHERE email = $1', person.email)).toEqual([
+      { password_hash: '!' },
+    ])
     for (const browser of [person.browser, newBrowser()]) {
       expect((await signIn(person, PASSWORD, browser)).body.code).toBe('invalid-credentials')
     }

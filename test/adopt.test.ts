@@ -1,5 +1,5 @@
 /** The button and what the pages about adopting promise of files: each is what it is said to be. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseEnvironment } from '../lib/env.ts'
@@ -46,6 +46,20 @@ test('every file that docs/adopt.md names is there, and every table', async () =
     )
   expect(imported.length).toBeGreaterThan(5)
   expect(imported.filter((path) => !copied.includes(path))).toEqual([])
+
+  // So do the pages, at whatever ways they come.
+  const pages = globSync('public/{auth,assets,client}/*.{html,js}', { cwd: HOME })
+  const loaded = pages.flatMap((path) =>
+    Array.from(
+      read(path).matchAll(/(?:src=|href=|from )["'](\/(?:assets|client)\/)/g),
+      ([, folder]) => folder,
+    ),
+  )
+  expect(new Set(loaded)).toEqual(new Set(['/assets/', '/client/']))
+  for (const name of ['auth', 'assets', 'client']) {
+    expect(copied.filter((path) => path === `public/${name}`)).toHaveLength(2)
+    expect(page).toContain(`"destination": "https://auth.example.vercel.app/${name}/:path*"`)
+  }
 
   const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
   const [, list = ''] = /The tables are ([^.]+), in `public`/.exec(page) ?? []

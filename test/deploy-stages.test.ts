@@ -72,7 +72,7 @@ interface Ended {
   stderr: string
 }
 
-async function deploy(stage: string, databaseName: string) {
+async function deploy(stage: string, databaseName: string, more: Record<string, string> = {}) {
   const copy = join(directory, `checkout-${(databases += 1)}`)
   await copySources(copy)
   await symlink(join(CHECKOUT, 'node_modules'), join(copy, 'node_modules'))
@@ -90,6 +90,7 @@ async function deploy(stage: string, databaseName: string) {
     MAIL_FROM: 'Example <login@mail.example.com>',
     NODE_EXTRA_CA_CERTS: join(directory, 'authority.pem'),
     NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(dns)}`,
+    ...more,
   }
   const running = promisify(execFile)(process.execPath, ['build/deploy.ts'], { cwd: copy, env })
   const { code = 0, stdout, stderr }: Ended = await running.catch((error: unknown) => error as Ended)
@@ -119,5 +120,26 @@ test(
 
     // Production goes on as before.
     expect((await deploy('production', own)).code).toBe(0)
+  },
+)
+
+test(
+  'two variables that name two databases stop a deploy before either is touched',
+  { timeout: 60_000 },
+  async () => {
+    const [pooled, direct] = [await database(), await database()]
+    const { username, password } = new URL(adminUrl)
+    const DATABASE_URL_UNPOOLED = `postgresql://${username}:${password || 'pw'}@${HOST}:${port}/${direct}`
+    const { code, isBuilt, printed } = await deploy('production', pooled, { DATABASE_URL_UNPOOLED })
+    expect([code, isBuilt], printed).toEqual([1, false])
+    expect(printed).toContain('DATABASE_URL and DATABASE_URL_UNPOOLED name two databases')
+    for (const name of [pooled, direct]) {
+      const client = new Client({ connectionString: new URL(`/${name}`, adminUrl).href })
+      await client.connect()
+      expect(
+        (await client.query("SELECT FROM pg_tables WHERE schemaname IN ('public', 'drizzle')")).rowCount,
+      ).toBe(0)
+      await client.end()
+    }
   },
 )

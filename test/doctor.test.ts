@@ -169,7 +169,7 @@ describe('npm run doctor', () => {
     const tables = await query(
       "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
     )
-    for (const { relname } of tables) await query(`GRANT SELECT ON ${relname} TO ${role}`)
+    for (const { relname } of tables) await query(`GRANT SELECT, INSERT ON ${relname} TO ${role}`)
     const url = new URL(databaseUrl)
     url.username = role
     const changes = { DATABASE_URL: url.href, DATABASE_URL_UNPOOLED: databaseUrl }
@@ -177,6 +177,7 @@ describe('npm run doctor', () => {
     expect([good.code, good.findings.find(({ about }) => about === 'role')?.kind]).toEqual([0, 'good'])
 
     await query(`REVOKE ALL ON production_database, events FROM ${role}`)
+    await query(`REVOKE INSERT ON users FROM ${role}`)
     const closed = await told(changes)
     expect([closed.code, bad(closed)]).toEqual([
       1,
@@ -184,7 +185,7 @@ describe('npm run doctor', () => {
         {
           about: 'role',
           kind: 'fault',
-          says: "The functions' role may not read events, production_database.",
+          says: "The functions' role may not read or not write events, production_database, users.",
           mend: expect.stringContaining('runtime-role.sql'),
         },
       ],
@@ -274,6 +275,15 @@ const domain = (name: string, status: string, more = {}) => ({
 describe('what Resend answers about key and sender', () => {
   const kinds = async (answers: { status: number; body: object }[], changes = {}) =>
     (await examined('mail', { ...production, ...changes }, answers)).map(({ kind }) => kind)
+
+  test('MAIL_ALLOW in production is advised against', async () => {
+    const kept = { ...production, MAIL_ALLOW: '@example.org' }
+    const findings = await examined('mail', kept, [refusal(401, 'restricted_api_key')])
+    expect(findings.map(({ kind }) => kind).toSorted()).toEqual(['advice', 'good'])
+    expect(await kinds([refusal(401, 'restricted_api_key')], { ...kept, VERCEL_ENV: 'preview' })).toEqual([
+      'good',
+    ])
+  })
 
   test('a key that may only send is good, and it is said that the domain cannot be seen', async () => {
     const [finding] = await examined('mail', production, [refusal(401, 'restricted_api_key')])

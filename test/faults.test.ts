@@ -106,6 +106,8 @@ describe('[ASVS 16.5.2] with the mail provider away', () => {
     { kind: 'refuse' },
     { kind: 'status', code: 500 },
     { kind: 'status', code: 429 },
+    // An unknown key, for one.
+    { kind: 'status', code: 400 },
     { kind: 'lose-answer' },
   ] as const)('the answer is the same 202, and the mail goes later, once: %o', async (fault) => {
     const email = newAddress()
@@ -135,6 +137,20 @@ describe('[ASVS 16.5.2] with the mail provider away', () => {
     expect(
       await query("SELECT 1 FROM events WHERE kind = 'mail-given-up' AND detail->>'mail' = $1", owed.id),
     ).toHaveLength(1)
+  })
+
+  test('a mail of a kind that these functions do not know waits for others that do, and is given up after a day', async () => {
+    await query(
+      `INSERT INTO outbox (id, kind, recipient, next_attempt_at) VALUES (gen_random_uuid(), 'of-a-newer-release', 'a@example.org', now())`,
+    )
+    const owed = "SELECT attempts, failed_at IS NULL AS waits FROM outbox WHERE kind = 'of-a-newer-release'"
+    expect((await runMaintenance()).body.mail).toMatchObject({ sent: 0, givenUp: 0 })
+    expect(await query(owed)).toEqual([{ attempts: 1, waits: true }])
+    await query(
+      "UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now() WHERE kind = 'of-a-newer-release'",
+    )
+    expect((await runMaintenance()).body.mail).toMatchObject({ givenUp: 1 })
+    expect(await query(owed)).toEqual([{ attempts: 2, waits: false }])
   })
 
   test('[ASVS 13.2.6] a mail is given up after a day', async () => {

@@ -85,6 +85,24 @@ test('of 200,000 sessions and events those that are over are found by an index, 
   }
 })
 
+test('a table that cannot be had does not hold up the others: it is logged, and named in the answer', async () => {
+  await insertSessions(3, '-1 day')
+  await query(
+    "INSERT INTO registrations (id, email, email_key, password_hash, created_at, expires_at) VALUES (gen_random_uuid(), 'a@b.c', 'a@b.c', 'x', now() - interval '60 days', now())",
+  )
+  gateway.fault = ({ statements }) =>
+    statements[0]?.includes('DELETE FROM "registrations"') === true ? { kind: 'refuse' } : undefined
+  const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const { status, body } = await runMaintenance()
+  expect([status, body.removed.sessions, body.left]).toEqual([200, 3, ['registrations']])
+  expect(logged.mock.calls.map(([line]) => JSON.parse(String(line)))).toContainEqual(
+    expect.objectContaining({ event: 'not-removed', reason: 'registrations: ECONNRESET' }),
+  )
+  logged.mockRestore()
+  gateway.fault = undefined
+  expect((await runMaintenance()).body).toMatchObject({ removed: { registrations: 1 }, left: [] })
+})
+
 test('it tells how many mails wait and for how long the oldest has, whoever caused them', async () => {
   expect((await runMaintenance()).body.mail).toEqual({
     sent: 0,

@@ -12,9 +12,12 @@ const PROGRAMS = [
   'production-database',
 ].map((name) => `build/${name}.ts`)
 const PARTS = ['api/auth', 'lib', 'client', 'drizzle', ...PROGRAMS]
+/** The pages that mailed links open. */
+const PAGES = ['public/auth', 'public/assets', 'public/client']
 
+const filter = (path) => !/\.test\.ts$|tsconfig\.json$/.test(path)
 rmSync(HERE, { recursive: true, force: true })
-for (const part of PARTS) {
-  const filter = (path) => !/\.test\.ts$|tsconfig\.json$/.test(path)
-  cpSync(join(LATCHKEY, part), join(HERE, part), { recursive: true, filter })
+for (const part of PARTS) cpSync(join(LATCHKEY, part), join(HERE, part), { recursive: true, filter })
+for (const pages of PAGES) {
+  cpSync(join(LATCHKEY, pages), join(import.meta.dirname, pages), { recursive: true })
 }
