@@ -207,8 +207,8 @@ describe('before anything is changed', () => {
     for (const typed of ['no\r', '\r', 'y\r', '\u0003', '\u0004']) {
       const { code, stdout } = await adminAtTerminal(['end-sessions', person.email], () => typed)
       expect([code, stdout], JSON.stringify(typed)).toEqual([1, expect.any(String)])
-      const { hostname, pathname } = new URL(databaseUrl)
-      expect(stdout).toContain(`In the database ${hostname}${pathname}:`)
+      const { host, pathname } = new URL(databaseUrl)
+      expect(stdout).toContain(`In the database ${host}${pathname}:`)
       expect(stdout).toContain('Nothing was changed.')
     }
     expect(await liveSessions(person)).toBe(1)
