@@ -5,6 +5,7 @@
 import type { SQL } from 'drizzle-orm'
 import { CasingCache } from 'drizzle-orm/casing'
 import { Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg'
+import { failureName } from '../build/database-client.ts'
 import { connectionTo } from '../build/migrate.ts'
 import { databaseAddress, nameTwoDatabases } from '../build/production-database.ts'
 
@@ -65,7 +66,7 @@ export async function openDatabase(address: string): Promise<Database> {
   // A connection that breaks also fails the statement that waits for it.
   client.on('error', () => {})
   await client.connect().catch((error: unknown) => {
-    throw new DatabaseFault(`The database could not be reached: ${reasonOf(error)}.`, { cause: error })
+    throw new DatabaseFault(`The database could not be reached: ${failureName(error)}.`, { cause: error })
   })
 
   async function transaction<Row extends object>(begin: string, statements: SQL[]): Promise<Row[]> {
@@ -95,7 +96,7 @@ export async function openDatabase(address: string): Promise<Database> {
 }
 
 function wordsOf(error: unknown): string {
-  if (!(error instanceof DatabaseError)) return `The database did not answer: ${reasonOf(error)}.`
+  if (!(error instanceof DatabaseError)) return `The database did not answer: ${failureName(error)}.`
   switch (error.code ?? '') {
     case '42501':
       return "This role may not do that. Set DATABASE_URL_UNPOOLED to the owner's connection string; the functions' role is not enough."
@@ -105,13 +106,6 @@ function wordsOf(error: unknown): string {
     case '55P03':
       return `Somebody else held the rows for ${LOCK_TIMEOUT_MS / 1000} s. This step was not done: try again.`
     default:
-      return `The database refused: ${reasonOf(error)}.`
+      return `The database refused: ${failureName(error)}.`
   }
-}
-
-/** A refusal names the user, a failure the host, a fault the values: its code says enough. */
-function reasonOf(error: unknown): string {
-  if (error instanceof DatabaseError) return `SQLSTATE ${error.code}`
-  if (error instanceof Error && 'code' in error) return String(error.code)
-  return error instanceof Error ? error.name : 'unknown'
 }

@@ -21,8 +21,8 @@ export async function withClient<Result>(
   }
 }
 
-/** Its code alone: what a driver says in words may hold the host, the role or the statement. */
-function failureName(error: unknown): string {
+/** Its code alone: what a driver says in words may hold the host, the role, the values or the statement. */
+export function failureName(error: unknown): string {
   if (error instanceof DatabaseError) return `SQLSTATE ${error.code}`
   if (error instanceof Error && 'code' in error) return String(error.code)
   return error instanceof Error ? error.name : 'unknown'

@@ -138,6 +138,8 @@ describe('the environment', () => {
     ['APP_URL', 'https://localhost:3000', /this machine/],
     ['APP_URL', 'http://127.0.0.1:3000', /this machine/],
     ['APP_URL', 'https://app.localhost', /this machine/],
+    ['APP_URL', 'https://localhost.', /this machine/],
+    ['APP_URL', 'https://2130706433', /this machine/],
     ['APP_URL', 'https://[::1]', /this machine/],
     ['APP_URL', 'https://app.example.com/app', /origin alone/],
     ['APP_URL', 'https://user@app.example.com', /origin alone/],

@@ -316,7 +316,7 @@ function isLoopbackUrl(text: string): boolean {
 }
 
 function isLoopback(hostname: string): boolean {
-  const name = hostname.toLowerCase()
+  const name = hostname.toLowerCase().replace(/\.$/, '')
   return (
     name === 'localhost' ||
     name.endsWith('.localhost') ||
