@@ -268,7 +268,7 @@ function variable(missing: string) {
 }
 
 function splitList(list: string): string[] {
-  return list.split(',').map((secret) => secret.trim())
+  return list.split(',').map((entry) => entry.trim())
 }
 
 /** An address, or `@` and a domain for everybody there. An asterisk would stand for itself, which nobody means. */

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { newestMailTo, newAddress, mailsTo, PASSWORD, tokenIn } from './people.ts'
 import { query } from './database.ts'
 import { databaseUrl } from './setup-stack.ts'
-import { deploymentOf, leadToStandIns, type Cookies } from './stages.ts'
+import type { Cookies } from './own-functions.ts'
+import { deploymentOf, leadToStandIns } from './stages.ts'
 
 const SECRET = randomBytes(32).toString('base64')
 const PRODUCTION = { VERCEL_ENV: 'production', APP_URL: 'https://app.example.com', JWT_SECRET: SECRET }

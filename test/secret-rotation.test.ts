@@ -1,10 +1,8 @@
 /** What an exchange of JWT_SECRET does to what was handed out before it, as docs/cryptography.md says. */
-import { randomBytes, randomInt } from 'node:crypto'
-import { parseSetCookie } from 'cookie'
+import { randomBytes } from 'node:crypto'
 import { decodeProtectedHeader } from 'jose'
 import { afterAll, expect, test, vi } from 'vitest'
-import type { EndpointName } from './browser.ts'
-import { holdAgainstContract } from './contract.ts'
+import { functionsOfNow, type Cookies } from './own-functions.ts'
 import { newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './people.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
@@ -16,52 +14,12 @@ afterAll(() => {
 const newSecret = () => randomBytes(32).toString('base64')
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-type Cookies = Map<string, string>
 type Deployment = Awaited<ReturnType<typeof deployment>>
 
 /** The functions as a deployment with these secrets runs them: the modules are its own, the database is everyone's. */
-async function deployment(secrets: string) {
+function deployment(secrets: string) {
   vi.stubEnv('JWT_SECRET', secrets)
-  vi.resetModules()
-  const functions = {
-    register: await import('../api/auth/register.ts'),
-    verify: await import('../api/auth/verify.ts'),
-    login: await import('../api/auth/login.ts'),
-    refresh: await import('../api/auth/refresh.ts'),
-    reset: await import('../api/auth/reset.ts'),
-    account: await import('../api/auth/account.ts'),
-    keys: await import('../api/auth/keys.ts'),
-  } satisfies Partial<Record<EndpointName, unknown>>
-
-  return async (
-    cookies: Cookies,
-    name: keyof typeof functions,
-    method: string,
-    sent?: object,
-    headers: Record<string, string> = {},
-  ) => {
-    const request = new Request(`${APP_ORIGIN}/api/auth/${name}`, {
-      method,
-      headers: {
-        'content-type': 'application/json',
-        cookie: [...cookies].map((pair) => pair.join('=')).join('; '),
-        'x-real-ip': `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`,
-        ...headers,
-      },
-      ...(sent && { body: JSON.stringify(sent) }),
-    })
-    const response = await functions[name].default.fetch(request)
-    for (const text of response.headers.getSetCookie()) {
-      const { name: cookie, value, maxAge } = parseSetCookie(text)
-      if (maxAge === 0) cookies.delete(cookie)
-      else cookies.set(cookie, value ?? '')
-    }
-    // oxlint-disable-next-line typescript/no-explicit-any -- read as a client reads it
-    const body: any = await response.json()
-    const { status, headers: received } = response
-    holdAgainstContract(method, `/api/auth/${name}`, { status, headers: received, body })
-    return { status, body }
-  }
+  return functionsOfNow(APP_ORIGIN)
 }
 
 async function registered(send: Deployment) {
