@@ -1,5 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
+/** Those that look at nothing on the way between the functions and the database. */
+const OVER_TCP =
+  'test/{account,lifecycle,login,logout,mail-code,refresh,register,reset,sessions,verify}.test.ts'
+
+const endpoints = {
+  setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+}
+
 export default defineConfig({
   test: {
     silent: 'passed-only',
@@ -17,9 +27,26 @@ export default defineConfig({
           name: 'endpoints',
           include: ['test/**/*.test.ts'],
           globalSetup: ['test/global-postgres.ts'],
-          setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          ...endpoints,
+        },
+      },
+      {
+        test: {
+          name: 'tcp',
+          include: [OVER_TCP],
+          globalSetup: ['test/global-postgres.ts'],
+          env: { TEST_TRANSPORT: 'tcp' },
+          ...endpoints,
+        },
+      },
+      // Wants Debian's pgbouncer: `npm run test:pgbouncer`.
+      {
+        test: {
+          name: 'pgbouncer',
+          include: [OVER_TCP],
+          globalSetup: ['test/pgbouncer.ts'],
+          env: { TEST_TRANSPORT: 'pgbouncer' },
+          ...endpoints,
         },
       },
       {

@@ -1,15 +1,10 @@
 /** Finds the account that an operator names. */
-import { sql } from 'drizzle-orm'
-import { emailKey } from '../lib/email-address.ts'
-import { isId, type Call, type Outcome } from './call.ts'
-import type { Database } from './database.ts'
+import { and, eq, gt, isNull, max, sql } from 'drizzle-orm'
+import { sessions, users } from '../drizzle/schema.ts'
+import { normalizeEmail } from '../lib/email-address.ts'
+import { isId, type Call, type Failed, type UsageError } from './call.ts'
+import type { Database, Reader } from './database.ts'
 import { shown } from './output.ts'
-
-/** In the place of a password's hash. It is none, so no password matches it, and to try costs what every try costs. */
-export const NO_PASSWORD = '!'
-
-/** The detail of an event that an operator caused. */
-export const BY_OPERATOR = sql`jsonb_build_object('by', 'operator')`
 
 export interface Account {
   id: string
@@ -18,31 +13,48 @@ export interface Account {
   createdAt: Date
   emailVerifiedAt: Date
   disabledAt: Date | null
-  /** False when an operator took it away: it opens nothing before a reset. */
   hasPassword: boolean
   liveSessions: number
   lastUsedAt: Date | null
 }
 
-/** By its address, however that is written, or by its id. */
-export async function findAccount(database: Database, subject: string): Promise<Account | undefined> {
-  const isNamed = isId(subject) ? sql`id = ${subject}::uuid` : sql`email_key = ${emailKey(subject.trim())}`
-  const [account] = await database.read<Account>(sql`
-    SELECT id, email, role, created_at AS "createdAt", email_verified_at AS "emailVerifiedAt", disabled_at AS "disabledAt",
-      password_hash <> ${NO_PASSWORD} AS "hasPassword",
-      (SELECT count(*)::int FROM sessions WHERE user_id = users.id AND revoked_at IS NULL AND expires_at > now()) AS "liveSessions",
-      (SELECT max(last_used_at) FROM sessions WHERE user_id = users.id) AS "lastUsedAt"
-    FROM users WHERE ${isNamed}`)
-  return account
+export const isLive = and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, sql`now()`))
+
+/** By its address, in any case, or by its id. */
+export async function findAccount(reader: Reader, subject: string): Promise<Account | undefined> {
+  const [account] = await reader
+    .select({
+      id: users.id,
+      email: users.email,
+      role: users.role,
+      createdAt: users.createdAt,
+      emailVerifiedAt: users.emailVerifiedAt,
+      disabledAt: users.disabledAt,
+      hasPassword: sql<boolean>`${users.passwordHash} IS NOT NULL`,
+    })
+    .from(users)
+    .where(isId(subject) ? eq(users.id, subject) : eq(users.emailNormalized, normalizeEmail(subject.trim())))
+  if (account === undefined) return undefined
+  const [usage] = await reader
+    .select({
+      liveSessions: sql<number>`(count(*) FILTER (WHERE ${isLive}))::int`,
+      lastUsedAt: max(sessions.lastUsedAt),
+    })
+    .from(sessions)
+    .where(eq(sessions.userId, account.id))
+  return { ...account, liveSessions: usage?.liveSessions ?? 0, lastUsedAt: usage?.lastUsedAt ?? null }
 }
 
-type NotDone = Extract<Outcome, { kind: 'not-done' }>
-
-export function nobody(subject: string): NotDone {
-  return { kind: 'not-done', words: `No account has the address or id ${shown(subject)}.` }
+export function noAccount(subject: string): Failed {
+  return { kind: 'failed', message: `No account with the address or id ${shown(subject)}.` }
 }
 
-export function named({ email, id }: Account): string {
+/** Deleted after it was found, for instance while the operator was being asked. */
+export function deletedMeanwhile(account: Account): Failed {
+  return { kind: 'failed', message: `${described(account)} has been deleted in the meantime.` }
+}
+
+export function described({ email, id }: Account): string {
   return `${shown(email)} (${id})`
 }
 
@@ -52,11 +64,12 @@ interface Found {
   database: Database
 }
 
-/** The account that a change is about. */
-export async function accountOf(call: Call): Promise<Found | Exclude<Outcome, { kind: 'answer' }>> {
-  const { subject } = call
-  if (subject === undefined) return { kind: 'misused', words: 'Give an address or an id.' }
+/** The account that the command's argument names. */
+export async function accountOf(call: Call): Promise<Found | Failed | UsageError> {
+  const { argument } = call
+  if (argument === undefined)
+    return { kind: 'usage-error', message: 'Give an email address or an account id.' }
   const database = await call.database()
-  const account = await findAccount(database, subject)
-  return account === undefined ? nobody(subject) : { kind: 'found', account, database }
+  const account = await database.read((reader) => findAccount(reader, argument))
+  return account === undefined ? noAccount(argument) : { kind: 'found', account, database }
 }

@@ -1,26 +1,111 @@
-/** Accounts, as an operator finds them, shuts them and takes their password away. */
-import { sql } from 'drizzle-orm'
-import { emailKey } from '../lib/email-address.ts'
-import { insertEvent } from '../lib/events.ts'
-import { expiryIn, RESET_LINK_LIFETIME_SECONDS } from '../lib/mail-token.ts'
-import { attemptsOfRow, forgetAllAttempts } from '../lib/password-attempts.ts'
-import { failureWaits } from '../lib/rate-limits.ts'
-import { oweResetLink } from '../lib/resets.ts'
-import { endSessions } from '../lib/sessions.ts'
-import { accountOf, BY_OPERATOR, findAccount, named, NO_PASSWORD, nobody, type Account } from './account.ts'
-import type { Call, Command, Outcome } from './call.ts'
-import { eventTable, readEvents } from './events.ts'
-import { HOW_MAIL_GOES, mailTable, readMails } from './mails.ts'
+/** Accounts: show one, disable and enable it, set its role, remove its password. */
+import { and, desc, eq, gt, isNull, sql } from 'drizzle-orm'
+import { loginAttempts, oneTimeTokens, registrations } from '../drizzle/schema.ts'
+import { normalizeEmail } from '../lib/email-address.ts'
+import { lifetimeSeconds, maximum } from '../lib/limits.ts'
+import { accountOf, deletedMeanwhile, described, findAccount, noAccount, type Account } from './account.ts'
+import { optionOf, type Call, type Command, type Outcome } from './call.ts'
+import type { Reader } from './database.ts'
+import { emailList, readUnsentEmails, WHEN_IT_IS_SENT } from './emails.ts'
+import { eventList, selectEvents } from './events.ts'
 import { counted, list, shown, table } from './output.ts'
 
 const LAST_EVENTS = 10
+const NO_EMAIL = 'The account is disabled, so no email is sent.'
+const ACCESS_TOKEN_MINUTES = lifetimeSeconds.accessToken / 60
 
-interface Attempts {
-  /** Whose guesses: anybody's, or a browser's that has signed in before or is signed in. */
-  of: 'account' | 'browser-or-session'
-  failures: number
-  locked: boolean
-  nextAttemptAt: Date
+async function showAccount(call: Call): Promise<Outcome> {
+  const { argument } = call
+  if (argument === undefined)
+    return { kind: 'usage-error', message: 'Give an email address or an account id.' }
+  const database = await call.database()
+  return database.read(async (reader) => {
+    const account = await findAccount(reader, argument)
+    return account === undefined ? showRegistrations(reader, argument) : showFound(reader, account)
+  })
+}
+
+async function showRegistrations(reader: Reader, address: string): Promise<Outcome> {
+  const pending = await pendingRegistrations(reader, address)
+  const [newest] = pending
+  if (newest === undefined) return noAccount(address)
+  const emails = await readUnsentEmails(reader, newest.email)
+  return {
+    kind: 'done',
+    data: { account: null, registrations: pending, emails },
+    text: sections([
+      ['No account yet, but pending registrations', registrationTable(pending)],
+      ['Unsent emails', emailList(emails)],
+    ]),
+  }
+}
+
+async function showFound(reader: Reader, account: Account): Promise<Outcome> {
+  const attempts = await failedLogins(reader, account)
+  const pending = await pendingRegistrations(reader, account.email)
+  const links = await validLinks(reader, account)
+  const emails = await readUnsentEmails(reader, account.email)
+  const events = await selectEvents(reader, { userId: account.id, limit: LAST_EVENTS })
+  const text = sections([
+    [
+      '',
+      list([
+        ['account', account.id],
+        ['email', account.email],
+        ['role', account.role],
+        ['created', account.createdAt],
+        ['email verified', account.emailVerifiedAt],
+        ['disabled', account.disabledAt ?? 'no'],
+        ['password', account.hasPassword ? 'set' : 'none'],
+        ['live sessions', account.liveSessions],
+        ['last used', account.lastUsedAt],
+      ]),
+    ],
+    [
+      'Failed logins in a row',
+      table(
+        ['counted for', 'failures', 'locked', 'next attempt'],
+        attempts.map((row) => [row.countedFor, row.failures, row.locked ? 'yes' : 'no', row.nextAttemptAt]),
+      ),
+      attempts.length,
+    ],
+    ['Pending registrations', registrationTable(pending)],
+    [
+      'Valid links',
+      table(
+        ['purpose', 'expires'],
+        links.map((link) => [link.purpose, link.expiresAt]),
+      ),
+      links.length,
+    ],
+    ['Unsent emails', emailList(emails)],
+    ['Last events', eventList(events, { account: false })],
+  ])
+  return { kind: 'done', data: { account, attempts, registrations: pending, links, emails, events }, text }
+}
+
+/** The sections that have content, each under its heading. */
+function sections(parts: readonly (readonly [heading: string, content: string, rows?: number])[]): string {
+  return parts
+    .filter(([, content, rows = 1]) => content !== '' && rows > 0)
+    .map(([heading, content]) => (heading === '' ? content : `${heading}:\n${content}`))
+    .join('\n\n')
+}
+
+/** Failures are counted for the account, and for each browser with its device cookie and each session on its own. */
+function failedLogins(reader: Reader, { id }: Account) {
+  return reader
+    .select({
+      countedFor: sql<'account' | 'device-or-session'>`
+        CASE WHEN ${loginAttempts.key} = latchkey.subject_key('login-account', ${id}) THEN 'account'
+          ELSE 'device-or-session' END`,
+      failures: loginAttempts.failures,
+      locked: sql<boolean>`${loginAttempts.failures} >= ${maximum.lockedAt}`,
+      nextAttemptAt: loginAttempts.nextAttemptAt,
+    })
+    .from(loginAttempts)
+    .where(eq(loginAttempts.userId, id))
+    .orderBy(desc(loginAttempts.failures))
 }
 
 interface Registration {
@@ -30,133 +115,66 @@ interface Registration {
   linkExpiresAt: Date
 }
 
-interface Link {
-  purpose: string
-  expiresAt: Date
-}
-
-async function showAccount(call: Call): Promise<Outcome> {
-  const { subject } = call
-  if (subject === undefined) return { kind: 'misused', words: 'Give an address or an id.' }
-  const database = await call.database()
-  const account = await findAccount(database, subject)
-  const address = account?.email ?? subject
-  const registrations = await database.read<Registration>(sql`
-    SELECT id, email, created_at AS "createdAt", expires_at AS "linkExpiresAt" FROM registrations
-    WHERE email_key = ${emailKey(address.trim())} AND spent_at IS NULL ORDER BY created_at DESC`)
-  if (account === undefined) {
-    const [newest] = registrations
-    if (newest === undefined) return nobody(subject)
-    const mails = await readMails(database, newest.email)
-    const parts = [
-      `No account yet, ${counted(registrations.length, 'registration')} that nobody has confirmed:\n${registrationTable(registrations)}`,
-      section('Mails that wait or were given up', mails.length, mailTable(mails)),
-    ]
-    return {
-      kind: 'answer',
-      data: { account: null, registrations, mails },
-      text: parts.filter((part) => part !== '').join('\n\n'),
-    }
-  }
-
-  const attempts = await database.read<Attempts>(sql`
-    SELECT CASE WHEN key = ${attemptsOfRow('login-account', sql`user_id`)} THEN 'account' ELSE 'browser-or-session' END AS of,
-      failures, failures >= ${failureWaits.lockedAt}::int AS locked, next_attempt_at AS "nextAttemptAt"
-    FROM password_attempts WHERE user_id = ${account.id}::uuid ORDER BY failures DESC`)
-  const links = await database.read<Link>(sql`
-    SELECT purpose, expires_at AS "expiresAt" FROM mail_tokens
-    WHERE user_id = ${account.id}::uuid AND spent_at IS NULL AND expires_at > now() ORDER BY purpose`)
-  const mails = await readMails(database, account.email)
-  const events = await readEvents(database, { userId: account.id, limit: LAST_EVENTS })
-
-  const parts = [
-    list([
-      ['account', account.id],
-      ['address', account.email],
-      ['role', account.role],
-      ['since', account.createdAt],
-      ['address confirmed', account.emailVerifiedAt],
-      ['disabled', account.disabledAt ?? 'no'],
-      ['password', account.hasPassword ? 'set' : 'taken away, needs a reset'],
-      ['live sessions', account.liveSessions],
-      ['last used', account.lastUsedAt],
-    ]),
-    section(
-      'Wrong passwords in a row',
-      attempts.length,
-      table(
-        ['from', 'failures', 'locked', 'next attempt'],
-        attempts.map((row) => [row.of, row.failures, row.locked ? 'yes' : 'no', row.nextAttemptAt]),
+function pendingRegistrations(reader: Reader, address: string): Promise<Registration[]> {
+  return reader
+    .select({
+      id: registrations.id,
+      email: registrations.email,
+      createdAt: registrations.createdAt,
+      linkExpiresAt: registrations.expiresAt,
+    })
+    .from(registrations)
+    .where(
+      and(
+        eq(registrations.emailNormalized, normalizeEmail(address.trim())),
+        isNull(registrations.consumedAt),
       ),
-    ),
-    section(
-      'Registrations that nobody has confirmed',
-      registrations.length,
-      registrationTable(registrations),
-    ),
-    section(
-      'Links that are good',
-      links.length,
-      table(
-        ['for', 'until'],
-        links.map((link) => [link.purpose, link.expiresAt]),
-      ),
-    ),
-    section('Mails that wait or were given up', mails.length, mailTable(mails)),
-    section('Last events', events.length, eventTable(events)),
-  ]
-  return {
-    kind: 'answer',
-    data: { account, attempts, registrations, links, mails, events },
-    text: parts.filter((part) => part !== '').join('\n\n'),
-  }
+    )
+    .orderBy(desc(registrations.createdAt))
 }
 
-function section(heading: string, count: number, content: string): string {
-  return count === 0 ? '' : `${heading}:\n${content}`
-}
-
-function registrationTable(registrations: Registration[]): string {
+function registrationTable(rows: readonly Registration[]): string {
+  if (rows.length === 0) return ''
   return table(
-    ['registration', 'since', 'link until'],
-    registrations.map((row) => [row.id, row.createdAt, row.linkExpiresAt]),
+    ['registration', 'created', 'link expires'],
+    rows.map((row) => [row.id, row.createdAt, row.linkExpiresAt]),
   )
 }
 
-/** Accounts are locked before their sessions, as everywhere; what follows then sees each session that a racing login opened. */
-const lockAccount = (id: string) => sql`SELECT FROM users WHERE id = ${id}::uuid FOR NO KEY UPDATE`
+function validLinks(reader: Reader, { id }: Account) {
+  return reader
+    .select({ purpose: oneTimeTokens.purpose, expiresAt: oneTimeTokens.expiresAt })
+    .from(oneTimeTokens)
+    .where(
+      and(
+        eq(oneTimeTokens.userId, id),
+        isNull(oneTimeTokens.consumedAt),
+        gt(oneTimeTokens.expiresAt, sql`now()`),
+      ),
+    )
+    .orderBy(oneTimeTokens.purpose)
+}
 
 async function disable(call: Call): Promise<Outcome> {
   const found = await accountOf(call)
   if (found.kind !== 'found') return found
   const { account, database } = found
   if (account.disabledAt !== null && account.liveSessions === 0) {
-    return changed(
-      account,
-      { disabled: false, endedSessions: 0 },
-      `It is disabled since ${shown(account.disabledAt)}.`,
-    )
+    const unchanged = { disabled: false, revokedSessions: 0 }
+    return done(account, unchanged, `It has been disabled since ${shown(account.disabledAt)}.`)
   }
-  const refused = await call.confirm(
-    `Disable ${named(account)} and end ${counted(account.liveSessions, 'live session')}. Nobody can sign in to it before it is enabled.`,
+  const answer = await call.confirm(
+    `Account ${described(account)}
+Disable it and revoke its ${counted(account.liveSessions, 'live session')}?
+Nobody can sign in to it until it is enabled.`,
   )
-  if (refused) return refused
-  const [row] = await database.change<{ changed: boolean; ended: number }>(
-    lockAccount(account.id),
-    sql`WITH account AS (
-      UPDATE users SET disabled_at = now(), updated_at = now()
-      WHERE id = ${account.id}::uuid AND disabled_at IS NULL
-      RETURNING id
-    ),
-    event AS (${insertEvent('account-disabled', call.client, { userId: sql`id`, detail: BY_OPERATOR }, sql`FROM account`)}),
-    ${endSessions(sql`user_id = ${account.id}::uuid`, 'operator', call.client)}
-    SELECT EXISTS (SELECT FROM account) AS changed, (SELECT count(*)::int FROM ended) AS ended`,
-  )
-  const { changed: disabled = false, ended = 0 } = row ?? {}
-  return changed(
+  if (answer.kind !== 'confirmed') return answer
+  const result = await database.call('admin_disable', { user_id: account.id, request: call.request })
+  if (result.kind === 'not-found') return deletedMeanwhile(account)
+  return done(
     account,
-    { disabled, endedSessions: ended },
-    `${named(account)} is disabled; ${counted(ended, 'session')} ended.`,
+    { disabled: result.changed, revokedSessions: result.revoked },
+    `${shown(account.email)} is disabled. Revoked ${counted(result.revoked, 'session')}.`,
   )
 }
 
@@ -164,102 +182,107 @@ async function enable(call: Call): Promise<Outcome> {
   const found = await accountOf(call)
   if (found.kind !== 'found') return found
   const { account, database } = found
-  if (account.disabledAt === null) return changed(account, { enabled: false }, 'It is not disabled.')
-  const refused = await call.confirm(
-    `Enable ${named(account)}, disabled since ${shown(account.disabledAt)}. Its owner can sign in again.`,
+  if (account.disabledAt === null) return done(account, { enabled: false }, 'It is not disabled.')
+  const answer = await call.confirm(
+    `Account ${described(account)}
+Enable it? It has been disabled since ${shown(account.disabledAt)}.
+Its owner can sign in again. Its sessions stay revoked.`,
   )
-  if (refused) return refused
-  const rows = await database.change(sql`
-    WITH account AS (
-      UPDATE users SET disabled_at = NULL, updated_at = now()
-      WHERE id = ${account.id}::uuid AND disabled_at IS NOT NULL
-      RETURNING id
-    ),
-    event AS (${insertEvent('account-enabled', call.client, { userId: sql`id`, detail: BY_OPERATOR }, sql`FROM account`)})
-    SELECT id FROM account`)
-  return changed(account, { enabled: rows.length > 0 }, `${named(account)} is enabled.`)
+  if (answer.kind !== 'confirmed') return answer
+  const result = await database.call('admin_enable', { user_id: account.id, request: call.request })
+  if (result.kind === 'not-found') return deletedMeanwhile(account)
+  return done(account, { enabled: result.changed }, `${shown(account.email)} is enabled.`)
+}
+
+async function setRole(call: Call): Promise<Outcome> {
+  const role = optionOf(call, 'role')
+  if (role === undefined || !/^[a-z][a-z0-9_-]{0,31}$/.test(role)) {
+    return {
+      kind: 'usage-error',
+      message: '--role must be a lower-case letter and up to 31 letters, digits, - or _.',
+    }
+  }
+  const found = await accountOf(call)
+  if (found.kind !== 'found') return found
+  const { account, database } = found
+  if (account.role === role) return done(account, { role, changed: false }, `Its role is already ${role}.`)
+  const answer = await call.confirm(
+    `Account ${described(account)}
+Change its role from ${shown(account.role)} to ${role}?
+Access tokens keep the old role for up to ${ACCESS_TOKEN_MINUTES} minutes.`,
+  )
+  if (answer.kind !== 'confirmed') return answer
+  const result = await database.call('admin_set_role', { user_id: account.id, role, request: call.request })
+  if (result.kind === 'not-found') return deletedMeanwhile(account)
+  return done(account, { role, changed: result.changed }, `The role of ${shown(account.email)} is ${role}.`)
 }
 
 async function forceReset(call: Call): Promise<Outcome> {
   const found = await accountOf(call)
   if (found.kind !== 'found') return found
   const { account, database } = found
-  const mailWords =
-    account.disabledAt === null
-      ? 'a link for a new one is mailed'
-      : 'no mail goes, as the account is disabled'
-  const refused = await call.confirm(
-    `Take the password of ${named(account)} away and end ${counted(account.liveSessions, 'live session')}; ${mailWords}.`,
+  const answer = await call.confirm(
+    `Account ${described(account)}
+Remove its password and revoke its ${counted(account.liveSessions, 'live session')}?
+${account.disabledAt === null ? 'A link to set a new one is emailed.' : NO_EMAIL}`,
   )
-  if (refused) return refused
-  const expiresAt = expiryIn(RESET_LINK_LIFETIME_SECONDS)
-  const [row] = await database.change<{ ended: number; mail: string | null }>(
-    lockAccount(account.id),
-    sql`WITH locked AS (
-      UPDATE users SET password_hash = ${NO_PASSWORD}, updated_at = now()
-      WHERE id = ${account.id}::uuid
-      RETURNING id, email, disabled_at
-    ),
-    account AS (SELECT id, email FROM locked WHERE disabled_at IS NULL),
-    unlocked AS (${forgetAllAttempts(sql`(SELECT id FROM locked)`)}),
-    ${oweResetLink('reset-required', expiresAt)},
-    ${endSessions(sql`user_id = ${account.id}::uuid`, 'operator', call.client)},
-    lock_event AS (${insertEvent('password-locked', call.client, { userId: sql`id`, detail: BY_OPERATOR }, sql`FROM locked`)}),
-    link_event AS (${insertEvent('reset-requested', call.client, { userId: sql`id`, detail: BY_OPERATOR }, sql`FROM account`)})
-    SELECT FROM locked`,
-    // No function is on its way with it, so it need not wait for one.
-    sql`WITH due AS (
-      UPDATE outbox SET next_attempt_at = now()
-      WHERE kind = 'reset-required' AND sent_at IS NULL AND failed_at IS NULL
-        AND token_id = (SELECT id FROM mail_tokens WHERE user_id = ${account.id}::uuid AND purpose = 'reset')
-      RETURNING id
-    )
-    SELECT (SELECT id FROM due) AS mail,
-      (SELECT count(*)::int FROM sessions WHERE user_id = ${account.id}::uuid AND revoked_at = now()) AS ended`,
-  )
-  const { ended = 0, mail = null } = row ?? {}
+  if (answer.kind !== 'confirmed') return answer
+  const result = await database.call('admin_force_reset', { user_id: account.id, request: call.request })
+  if (result.kind === 'not-found') return deletedMeanwhile(account)
+  const { email, revoked } = result
+  const linkExpiresAt =
+    email === null || email.tokenExpiresAt === null ? null : new Date(email.tokenExpiresAt * 1000)
   const lines = [
-    `The password of ${named(account)} opens nothing any more; ${counted(ended, 'session')} ended.`,
-    mail === null
-      ? 'No mail goes: the account is disabled.'
-      : `Mail ${mail} waits, with a link that is good until ${shown(expiresAt)}: see that it goes before then. ${HOW_MAIL_GOES}`,
+    `Removed the password of ${shown(account.email)}. Revoked ${counted(revoked, 'session')}.`,
+    ...(email === null
+      ? [NO_EMAIL]
+      : [`Queued email ${email.id}.`, `Its link expires at ${shown(linkExpiresAt)}.`, WHEN_IT_IS_SENT]),
   ]
-  return changed(
+  return done(
     account,
-    { endedSessions: ended, mail, linkExpiresAt: mail === null ? null : expiresAt },
+    { revokedSessions: revoked, emailId: email?.id ?? null, linkExpiresAt },
     lines.join('\n'),
   )
 }
 
-function changed({ id, email }: Account, what: object, text: string): Outcome {
-  return { kind: 'answer', data: { account: { id, email }, ...what }, text }
+function done({ id, email }: Account, change: object, text: string): Outcome {
+  return { kind: 'done', data: { account: { id, email }, ...change }, text }
 }
 
-export const accountCommands: Command[] = [
-  {
-    name: 'account',
-    takes: '<address or id>',
-    summary: 'An account: its state, wrong passwords, links, mails and last events.',
-    run: showAccount,
-  },
+export const accountCommand: Command = {
+  name: 'account',
+  argument: '<address or id>',
+  summary: 'Show an account with its latest events.',
+  run: showAccount,
+}
+
+export const accountChanges: Command[] = [
   {
     name: 'disable',
-    takes: '<address or id>',
-    summary: 'Shuts an account and ends its sessions.',
+    argument: '<address or id>',
+    summary: 'Disable an account and revoke its sessions.',
     changes: true,
     run: disable,
   },
   {
     name: 'enable',
-    takes: '<address or id>',
-    summary: 'Opens an account that was disabled. Its sessions do not come back.',
+    argument: '<address or id>',
+    summary: 'Enable a disabled account.',
     changes: true,
     run: enable,
   },
   {
+    name: 'set-role',
+    argument: '<address or id>',
+    summary: "Set an account's role.",
+    options: [{ name: 'role', value: 'name', required: true, summary: 'the new role, such as admin' }],
+    changes: true,
+    run: setRole,
+  },
+  {
     name: 'force-reset',
-    takes: '<address or id>',
-    summary: 'Takes the password away, ends all sessions and mails a link for a new one.',
+    argument: '<address or id>',
+    summary: 'Remove the password, email a reset link.',
     changes: true,
     run: forceReset,
   },

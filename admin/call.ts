@@ -1,48 +1,65 @@
-/** What a command is given, what it answers, and how it tells of itself. */
-import type { Client } from '../lib/client.ts'
-import type { Database } from './database.ts'
+/** What a command is given, what it returns, and how it describes itself. */
+import type { Database, OperatorRequest } from './database.ts'
 
 export interface Call {
-  /** What stands after the command's name. */
-  subject: string | undefined
+  /** What follows the command's name. */
+  argument: string | undefined
   options: Record<string, unknown>
-  /** Opens it at the first call. */
+  /** Connects on the first call. */
   database(): Promise<Database>
-  /** Stands in the events of this run in the place of a request: its id has who ran it. */
-  client: Client
-  /** Asks, unless --yes was given. Undefined: go on; an outcome: what to answer instead. */
-  confirm(question: string): Promise<Outcome | undefined>
+  /** Recorded with the events of this run, in place of an HTTP request. */
+  request: OperatorRequest
+  /** Asks the operator, unless --yes was given. */
+  confirm(question: string): Promise<Confirmed | Failed | UsageError>
 }
 
-export type Outcome =
-  /** `data` is what --json prints, `text` the same for a person. */
-  | { kind: 'answer'; data: object; text: string }
-  /** Nobody and nothing of that name, or in no state for it. */
-  | { kind: 'not-done'; words: string }
-  /** The command line is wrong. */
-  | { kind: 'misused'; words: string }
+interface Confirmed {
+  kind: 'confirmed'
+}
+
+/** `data` is what --json prints, `text` the same for a person. */
+interface Done {
+  kind: 'done'
+  data: object
+  text: string
+}
+
+/** It can't be done: no such account, wrong state, or the operator said no. */
+export interface Failed {
+  kind: 'failed'
+  message: string
+}
+
+/** The command line is wrong. */
+export interface UsageError {
+  kind: 'usage-error'
+  message: string
+}
+
+export type Outcome = Done | Failed | UsageError
 
 export interface Option {
   name: string
-  /** What stands after it; undefined for a switch. */
-  takes?: string
+  /** Names its value; undefined for a switch. */
+  value?: string
+  required?: true
   summary: string
 }
 
 export interface Command {
   name: string
-  /** What stands after its name: in brackets when it may be left out, undefined when there is none. */
-  takes?: string
+  /** In square brackets when it is optional; undefined when there is none. */
+  argument?: string
   summary: string
   options?: readonly Option[]
-  /** It asks before it changes anything. */
+  /** It changes something, so it asks first. */
   changes?: true
   run(call: Call): Promise<Outcome>
 }
 
-/** An option's text. */
-export function text(call: Call, option: string): string | undefined {
-  const value = call.options[option]
+/** An option's value. */
+export function optionOf(call: Call, name: string): string | undefined {
+  const value = call.options[name]
   return typeof value === 'string' ? value : undefined
 }
 

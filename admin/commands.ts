@@ -1,19 +1,19 @@
-/** All commands there are, in the order of --help. */
-import { accountCommands } from './accounts.ts'
+/** All commands, in the order of --help. */
+import { accountChanges, accountCommand } from './accounts.ts'
 import type { Command } from './call.ts'
+import { emailCommands } from './emails.ts'
 import { eventCommands } from './events.ts'
-import { mailCommands } from './mails.ts'
 import { purgeCommands } from './purge.ts'
 import { secretCommands } from './secrets.ts'
 import { sessionCommands } from './sessions.ts'
 import { statsCommands } from './stats.ts'
 
 export const commands: readonly Command[] = [
-  ...accountCommands.slice(0, 1),
+  accountCommand,
   ...sessionCommands,
   ...eventCommands,
-  ...accountCommands.slice(1),
-  ...mailCommands,
+  ...accountChanges,
+  ...emailCommands,
   ...secretCommands,
   ...statsCommands,
   ...purgeCommands,

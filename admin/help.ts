@@ -1,19 +1,19 @@
-/** The words of --help, made of the table of commands. */
+/** The text of --help, generated from the table of commands. */
 import type { Command, Option } from './call.ts'
 
-const COMMON: readonly Option[] = [
-  { name: 'json', summary: 'answers in JSON' },
-  { name: 'help', summary: 'says this' },
+const EVERY_COMMAND: readonly Option[] = [
+  { name: 'json', summary: 'print JSON' },
+  { name: 'help', summary: 'print this help' },
 ]
 
-const OF_CHANGES: readonly Option[] = [
-  { name: 'yes', summary: 'does not ask first' },
-  { name: 'as', takes: 'name', summary: 'who does it, for the trail; your login name when not given' },
+const EVERY_CHANGE: readonly Option[] = [
+  { name: 'yes', summary: "don't ask first" },
+  { name: 'as', value: 'name', summary: 'your name in the audit log; by default your login name' },
 ]
 
-/** All the options of a command. */
+/** All options of a command. */
 export function optionsOf(command: Command): Option[] {
-  return [...(command.options ?? []), ...(command.changes ? OF_CHANGES : []), ...COMMON]
+  return [...(command.options ?? []), ...(command.changes ? EVERY_CHANGE : []), ...EVERY_COMMAND]
 }
 
 export function programHelp(commands: readonly Command[]): string {
@@ -25,36 +25,42 @@ export function programHelp(commands: readonly Command[]): string {
     )
   return `Usage: npm run admin -- <command>
 
-Looks:
+Read only:
 ${lines(false)}
 
-Changes, after a question:
+Change something, after asking:
 ${lines(true)}
 
-Every command: --json answers in JSON, --help says more. Those that change something: --yes does not ask first.
-For a program: npm run --silent admin -- <command> --json
+Every command has --json and --help. Those that change something also have
+--yes, which skips the question. For scripts:
+  npm run --silent admin -- <command> --json
 
-The database is the one of DATABASE_URL_UNPOOLED, else of DATABASE_URL, in the environment or in .env. It takes the owner's
-connection string: the role of the functions may not do all of this.
+The database is DATABASE_URL_UNPOOLED, or else DATABASE_URL, from the
+environment or .env. It must be the owner's connection string; the functions'
+role isn't allowed to do this.
 
-Exit code: 0 done, or there was nothing to do; 1 not done: nobody of that name, the answer was no, the database refused or did
-not answer; 2 the command line was not understood, or a change lacks --yes where there is nobody to ask.`
+Exit codes:
+  0  done, or there was nothing to do
+  1  not done: no such account, you answered no, or the database failed
+  2  wrong usage, or a change without --yes where nobody can be asked`
 }
 
 export function commandHelp(command: Command): string {
-  return `Usage: npm run admin -- ${invocation(command)}${(command.options ?? []).map((option) => ` [${written(option)}]`).join('')}
+  const required = (command.options ?? []).filter((option) => option.required)
+  const usage = [invocation(command), ...required.map(written), '[options]'].join(' ')
+  return `Usage: npm run admin -- ${usage}
 
 ${command.summary}${command.changes ? ' Asks first.' : ''}
 
 ${columns(optionsOf(command).map((option) => [written(option), option.summary]))}`
 }
 
-function invocation({ name, takes }: Command): string {
-  return takes === undefined ? name : `${name} ${takes}`
+function invocation({ name, argument }: Command): string {
+  return argument === undefined ? name : `${name} ${argument}`
 }
 
-function written({ name, takes }: Option): string {
-  return takes === undefined ? `--${name}` : `--${name} <${takes}>`
+function written({ name, value }: Option): string {
+  return value === undefined ? `--${name}` : `--${name} <${value}>`
 }
 
 function columns(rows: [string, string][]): string {

@@ -1,74 +1,63 @@
-/**
- * What maintenance removes, at once and until nothing is left, and the old end of the trail. The functions' role may not take
- * events away, so that nobody who gets hold of it can wipe out a trace: that is left to whoever has the owner's address.
- */
-import { sql } from 'drizzle-orm'
-import { insertEvent } from '../lib/events.ts'
-import { BATCH_SIZE, removals } from '../lib/maintenance.ts'
+/** Removes at once what maintenance removes day by day. */
+import { REMOVABLE } from '../lib/auth/maintenance.ts'
+import { lifetimeSeconds } from '../lib/limits.ts'
 import type { Call, Command, Outcome } from './call.ts'
 import { afterPart } from './database.ts'
-import { counted, list } from './output.ts'
+import { list } from './output.ts'
 
-/** A year and its report. */
-export const KEEP_EVENTS_DAYS = 400
+const DAY = 24 * 60 * 60
+const KEEP_IP_DAYS = lifetimeSeconds.keepEventIp / DAY
+const KEEP_EVENTS_DAYS = lifetimeSeconds.keepEvents / DAY
 
 async function purge(call: Call): Promise<Outcome> {
   const database = await call.database()
-  const old = sql`now() - make_interval(days => ${KEEP_EVENTS_DAYS}::int)`
-  const [due] = await database.read<{ events: number }>(
-    sql`SELECT count(*)::int AS events FROM events WHERE at < ${old}`,
+  const answer = await call.confirm(
+    `Remove everything that maintenance removes?
+  - expired registrations, sessions, one-time tokens, rate limits, failed logins
+  - old emails
+  - IP addresses in events older than ${KEEP_IP_DAYS} days
+  - months of events older than ${KEEP_EVENTS_DAYS} days
+This can't be undone.`,
   )
-  const refused = await call.confirm(
-    `Remove what maintenance removes, all of it, and ${counted(due?.events ?? 0, 'event')} older than ${KEEP_EVENTS_DAYS} days. Nothing of it comes back.`,
-  )
-  if (refused) return refused
-
+  if (answer.kind !== 'confirmed') return answer
   const removed: Record<string, number> = {}
-  const events = sql`
-    WITH gone AS (
-      DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE at < ${old} ORDER BY at LIMIT ${BATCH_SIZE}))
-      RETURNING 1
-    ),
-    counted AS (SELECT count(*)::int AS count FROM gone),
-    event AS (${insertEvent(
-      'events-purged',
-      call.client,
-      { detail: sql`jsonb_build_object('count', count, 'before', ${old}, 'by', 'operator')` },
-      sql`FROM counted WHERE count > 0`,
-    )})
-    SELECT count AS removed FROM counted`
-  for (const [name, statement] of [...removals(), ['events', events] as const]) {
+  const withRemoved = (error: unknown) => afterPart(`Before that:\n${removedText(removed)}`)(error)
+  for (const [name, what] of Object.entries(REMOVABLE)) {
     removed[name] = 0
-    for (let count = BATCH_SIZE; count === BATCH_SIZE;) {
-      const [row] = await database
-        .change<{ removed: number }>(statement)
-        .catch(afterPart(`Removed before that:\n${listOf(removed)}`))
-      count = row?.removed ?? 0
-      removed[name] += count
+    for (let more = true; more;) {
+      const batch = await database.call('remove_expired', { what }).catch(withRemoved)
+      removed[name] += batch.removed
+      ;({ more } = batch)
     }
   }
+  const partitions = await database.call('maintain_event_partitions', {}).catch(withRemoved)
+  removed['events'] = partitions.removed
+  const { dropped } = partitions
+  const months = dropped.length === 0 ? '' : `\nDropped ${dropped.join(', ')}.`
   return {
-    kind: 'answer',
-    data: { removed },
-    text: `Removed:\n${listOf(removed)}`,
+    kind: 'done',
+    data: { removed, droppedPartitions: dropped },
+    text: `${removedText(removed)}${months}`,
   }
 }
 
-function listOf(removed: Record<string, number>): string {
-  return list(Object.entries(removed).map(([name, count]) => [NAMES[name] ?? name, count]))
+function removedText(removed: Readonly<Record<string, number>>): string {
+  const names = Object.entries(removed)
+  if (names.length === 0) return 'Nothing was removed.'
+  return `Removed:\n${list(names.map(([name, count]) => [NAMES[name] ?? name, count]))}`
 }
 
-const NAMES: Record<string, string> = {
-  mailTokens: 'mail tokens',
+const NAMES: Readonly<Record<string, string>> = {
+  oneTimeTokens: 'one-time tokens',
   rateLimits: 'rate limits',
-  passwordAttempts: 'wrong passwords',
-  eventIps: 'IP addresses of events',
+  loginAttempts: 'failed logins',
+  eventIps: 'IP addresses in events',
 }
 
 export const purgeCommands: Command[] = [
   {
     name: 'purge',
-    summary: `Removes what maintenance would, at once, and events older than ${KEEP_EVENTS_DAYS} days.`,
+    summary: 'Remove expired data and old events now.',
     changes: true,
     run: purge,
   },

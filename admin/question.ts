@@ -1,13 +1,14 @@
-/** The question before a change. It goes to the standard error, so that the answer's own output stays alone in its stream. */
+/** Asks before a change. On standard error, so that standard output holds only the result. */
 import { createInterface } from 'node:readline/promises'
 
-/** Undefined where there is nobody to ask. */
-export async function ask(question: string): Promise<boolean | undefined> {
-  if (!process.stdin.isTTY) return undefined
+export type Answer = 'yes' | 'no' | 'no-terminal'
+
+export async function ask(question: string): Promise<Answer> {
+  if (!process.stdin.isTTY) return 'no-terminal'
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // Ctrl-C and the end of the input are a no, too.
-  const gone = new Promise<string>((resolve) => void terminal.once('close', () => resolve('')))
-  const answer = await Promise.race([terminal.question(`${question}\nType yes to do it: `), gone])
+  // Ctrl-C and the end of the input mean no.
+  const closed = new Promise<string>((resolve) => void terminal.once('close', () => resolve('')))
+  const answer = await Promise.race([terminal.question(`${question}\nType yes to continue: `), closed])
   terminal.close()
-  return answer.trim().toLowerCase() === 'yes'
+  return answer.trim().toLowerCase() === 'yes' ? 'yes' : 'no'
 }

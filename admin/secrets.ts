@@ -1,83 +1,94 @@
-/** A new secret, and what to do with it. Nothing is read and nothing is changed: the present secret is not even known here. */
+/** Generates a secret and prints how to roll it out. Changes nothing, and doesn't know the current secret. */
 import { randomBytes } from 'node:crypto'
-import { ACCESS_TOKEN_LIFETIME_SECONDS, PUBLIC_KEYS_CACHE_SECONDS } from '../lib/access-token.ts'
-import { EMAIL_CHANGE_LINK_LIFETIME_SECONDS, REGISTRATION_LINK_LIFETIME_SECONDS } from '../lib/mail-token.ts'
-import { REGISTRATION_LIFETIME_SECONDS } from '../lib/registrations.ts'
-import { SESSION_LIFETIME_SECONDS } from '../lib/sessions.ts'
+import { PUBLIC_KEYS_CACHE_SECONDS } from '../lib/access-token.ts'
+import { lifetimeSeconds } from '../lib/limits.ts'
 import type { Call, Command, Outcome } from './call.ts'
 import { shown } from './output.ts'
 
 const SECRET_BYTES = 32
 
-/** What was made under a secret needs it for so long at most. */
+/** How long anything signed with a secret can be valid. */
 const LONGEST_LIFETIME_SECONDS = Math.max(
-  SESSION_LIFETIME_SECONDS,
-  ACCESS_TOKEN_LIFETIME_SECONDS,
-  REGISTRATION_LINK_LIFETIME_SECONDS,
-  REGISTRATION_LIFETIME_SECONDS,
-  EMAIL_CHANGE_LINK_LIFETIME_SECONDS,
+  lifetimeSeconds.sessionAbsolute,
+  lifetimeSeconds.accessToken,
+  lifetimeSeconds.registrationLink,
+  lifetimeSeconds.registration,
+  lifetimeSeconds.emailChangeLink,
 )
 
 interface Step {
-  /** The earliest moment. */
+  /** No earlier than this. */
   from: Date
-  /** What the variable is set to: `present` is what it holds today. */
+  /** What to set the variable to. `current` stands for its value today. */
   value: string
   why: string
 }
 
 async function rotateSecret(call: Call): Promise<Outcome> {
-  const variable = call.subject ?? 'JWT_SECRET'
+  const variable = call.argument ?? 'JWT_SECRET'
   if (variable !== 'JWT_SECRET' && variable !== 'CRON_SECRET') {
     return {
-      kind: 'misused',
-      words: 'JWT_SECRET and CRON_SECRET are made here. docs/operations.md says how the others are replaced.',
+      kind: 'usage-error',
+      message: 'Only JWT_SECRET and CRON_SECRET are generated here. See docs/operations.md for the others.',
     }
   }
   const secret = randomBytes(SECRET_BYTES).toString('base64')
   const steps = variable === 'JWT_SECRET' ? jwtSteps(new Date()) : cronSteps(new Date())
-  const last = steps.at(-1)?.from
   const lines = [
-    `A new ${variable}. It is kept nowhere: put it where your secrets are.`,
-    `  ${secret}`,
-    `Set ${variable} so and deploy after each step; "present" is what it holds today, "new" is the one above:`,
-    ...steps.map(
-      ({ from, value, why }, index) => `${index + 1}. from ${shown(from)}  ${value.padEnd(11)}  ${why}`,
-    ),
-    variable === 'JWT_SECRET'
-      ? `The present secret is needed until ${shown(last)}. Count from your own deploys when they are later. If it may have leaked, set the new one alone, at once: everybody is signed out.`
-      : 'The present secret is of no use from then on.',
+    `New ${variable} (not stored anywhere):`,
+    '',
+    `    ${secret}`,
+    '',
+    'Set the variable and deploy at each step; "current" is the value of today.',
+    '',
+    ...steps.flatMap(({ from, value, why }, index) => [
+      `${index + 1}. From ${shown(from)}: ${variable}=${value}`,
+      `   ${why}`,
+    ]),
+    ...(variable === 'JWT_SECRET' ? ['', ...JWT_NOTES] : []),
   ]
-  return { kind: 'answer', data: { variable, secret, steps }, text: lines.join('\n') }
+  return { kind: 'done', data: { variable, secret, steps }, text: lines.join('\n') }
 }
 
+const JWT_NOTES = [
+  'Count from your own deploys if they are later.',
+  'If the current secret may have leaked, do only the last step, and do it now.',
+  'Everyone has to sign in again.',
+]
+
 function jwtSteps(now: Date): Step[] {
-  const later = (moment: Date, seconds: number) => new Date(moment.getTime() + seconds * 1000)
-  const signs = later(now, PUBLIC_KEYS_CACHE_SECONDS)
+  const after = (time: Date, seconds: number) => new Date(time.getTime() + seconds * 1000)
+  const signs = after(now, PUBLIC_KEYS_CACHE_SECONDS)
   return [
+    { from: now, value: 'current,new', why: 'Services that verify access tokens learn the new public key.' },
     {
-      from: now,
-      value: 'present,new',
-      why: 'Whoever verifies access tokens elsewhere learns the new key.',
+      from: signs,
+      value: 'new,current',
+      why: 'The new secret signs. What the current one signed stays valid.',
     },
-    { from: signs, value: 'new,present', why: 'The new one signs; what the present one made stays good.' },
     {
-      from: later(signs, LONGEST_LIFETIME_SECONDS),
+      from: after(signs, LONGEST_LIFETIME_SECONDS),
       value: 'new',
-      why: 'The last session of the present one has ended.',
+      why: 'Everything that the current secret signed has expired.',
     },
   ]
 }
 
 function cronSteps(now: Date): Step[] {
-  return [{ from: now, value: 'new', why: "Vercel's cron takes it from the same variable." }]
+  return [
+    {
+      from: now,
+      value: 'new',
+      why: 'Vercel Cron reads the same variable. The current secret stops working.',
+    },
+  ]
 }
 
 export const secretCommands: Command[] = [
   {
     name: 'rotate-secret',
-    takes: '[JWT_SECRET or CRON_SECRET]',
-    summary: 'Makes a new secret and says what to set when. Needs no database and changes nothing.',
+    argument: '[variable]',
+    summary: 'Generate JWT_SECRET or CRON_SECRET, with steps.',
     run: rotateSecret,
   },
 ]

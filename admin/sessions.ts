@@ -1,177 +1,198 @@
-/** Sessions: an account's, and the end of one, of an account's or of everyone's. */
-import { sql, type SQL } from 'drizzle-orm'
-import { endSessions } from '../lib/sessions.ts'
-import { describeUserAgent } from '../lib/user-agent.ts'
-import { accountOf, named } from './account.ts'
-import { isId, text, type Call, type Command, type Outcome } from './call.ts'
-import { afterPart, type Database } from './database.ts'
-import { counted, shown, table } from './output.ts'
+/** Sessions: an account's, and revoking one, an account's or everyone's. */
+import { countDistinct, desc, eq, sql } from 'drizzle-orm'
+import { sessions, users } from '../drizzle/schema.ts'
+import { accountOf, described, isLive } from './account.ts'
+import { isId, optionOf, type Call, type Command, type Outcome } from './call.ts'
+import { afterPart, type Database, type Reader } from './database.ts'
+import { counted, indented, list, mayBeMore, shown } from './output.ts'
 
-const MOST_SESSIONS = 100
+const MAX_SESSIONS = 100
 
-/** So many rows are held at once: whoever refreshes one of them meanwhile waits. */
-const BATCH_SIZE = 1_000
+/** Sorts before every id. */
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
-interface Session {
-  id: string
-  state: 'live' | 'ended' | 'expired'
-  endedAt: Date | null
-  endedBecause: string | null
-  createdAt: Date
-  lastUsedAt: Date
-  /** When it is over if it is used no more. */
-  expiresAt: Date
-  endsAt: Date
-  userAgent: string | null
-  ip: string | null
+const state = sql<'live' | 'revoked' | 'expired'>`
+  CASE WHEN ${sessions.revokedAt} IS NOT NULL THEN 'revoked'
+    WHEN ${sessions.idleExpiresAt} <= now() THEN 'expired' ELSE 'live' END`
+
+function readSessions(reader: Reader, userId: string) {
+  return reader
+    .select({
+      id: sessions.id,
+      state,
+      revokedAt: sessions.revokedAt,
+      revocationReason: sessions.revocationReason,
+      method: sessions.method,
+      persistent: sessions.persistent,
+      createdAt: sessions.createdAt,
+      client: sessions.client,
+      ip: sessions.ip,
+      lastUsedAt: sessions.lastUsedAt,
+      lastClient: sessions.lastClient,
+      lastIp: sessions.lastIp,
+      idleExpiresAt: sessions.idleExpiresAt,
+      absoluteExpiresAt: sessions.absoluteExpiresAt,
+    })
+    .from(sessions)
+    .where(eq(sessions.userId, userId))
+    .orderBy(desc(sql`${isLive}`), desc(sessions.lastUsedAt))
+    .limit(MAX_SESSIONS)
 }
+
+type Session = Awaited<ReturnType<typeof readSessions>>[number]
 
 async function showSessions(call: Call): Promise<Outcome> {
   const found = await accountOf(call)
   if (found.kind !== 'found') return found
   const { account, database } = found
-  const rows = await database.read<Session>(sql`
-    SELECT id, revoked_at AS "endedAt", revoked_because AS "endedBecause", created_at AS "createdAt",
-      CASE WHEN revoked_at IS NOT NULL THEN 'ended' WHEN expires_at <= now() THEN 'expired' ELSE 'live' END AS state,
-      last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ends_at AS "endsAt", user_agent AS "userAgent", ip
-    FROM sessions WHERE user_id = ${account.id}::uuid
-    ORDER BY revoked_at IS NULL AND expires_at > now() DESC, last_used_at DESC LIMIT ${MOST_SESSIONS}`)
-  const sessions = rows.map((row) => ({ ...row, device: describeUserAgent(row.userAgent) }))
-  const content = table(
-    ['session', 'state', 'because', 'ended', 'since', 'last used', 'ends', 'device', 'ip'],
-    sessions.map((row) => [
-      row.id,
-      row.state,
-      row.endedBecause,
-      row.endedAt,
-      row.createdAt,
-      row.lastUsedAt,
-      row.expiresAt,
-      row.device,
-      row.ip,
-    ]),
-  )
+  const rows = await database.read((reader) => readSessions(reader, account.id))
+  const count = `${described(account)}\n${counted(account.liveSessions, 'live session')}`
+  const disabled = account.disabledAt === null ? '' : ', but the account is disabled'
   return {
-    kind: 'answer',
-    data: { account: { id: account.id, email: account.email }, sessions },
+    kind: 'done',
+    data: { account: { id: account.id, email: account.email }, sessions: rows },
     text:
-      sessions.length === 0
-        ? `${named(account)} has none.`
-        : `${named(account)}: ${account.liveSessions} live${account.disabledAt === null ? '' : ', but the account is disabled'}.\n\n${content}`,
+      [`${count}${disabled}.`, ...rows.map(sessionText)].join('\n\n') + mayBeMore(rows.length, MAX_SESSIONS),
   }
 }
 
-async function end(call: Call): Promise<Outcome> {
-  const [session, everyone] = [text(call, 'session'), call.options['everyone'] === true]
-  if ([call.subject !== undefined, session !== undefined, everyone].filter(Boolean).length !== 1) {
-    return { kind: 'misused', words: 'Give one of: an address or id, --session with its id, --everyone.' }
-  }
-  if (everyone) return endEveryones(call)
-  return session === undefined ? endAccounts(call) : endOne(call, session)
+function sessionText(session: Session): string {
+  const used = (time: Date, client: string | null, ip: string | null) =>
+    [shown(time), client, ip].filter((part) => part !== null).join('  ')
+  const heading = `${session.id}  ${session.state}, by ${shown(session.method)}`
+  return `${heading}${session.persistent ? '' : ', not remembered'}\n${indented(
+    list([
+      ['created', used(session.createdAt, session.client, session.ip)],
+      ['last used', used(session.lastUsedAt, session.lastClient, session.lastIp)],
+      endOf(session),
+    ]),
+  )}`
 }
 
-async function endAccounts(call: Call): Promise<Outcome> {
+function endOf({
+  state: now,
+  revokedAt,
+  revocationReason,
+  idleExpiresAt,
+  absoluteExpiresAt,
+}: Session): [string, string] {
+  if (revokedAt !== null) return ['revoked', `${shown(revokedAt)}  ${shown(revocationReason)}`]
+  if (now === 'expired') return ['expired', shown(idleExpiresAt)]
+  return ['expires', `${shown(idleExpiresAt)} if unused, else ${shown(absoluteExpiresAt)}`]
+}
+
+async function revoke(call: Call): Promise<Outcome> {
+  const [session, everyone] = [optionOf(call, 'session'), call.options['everyone'] === true]
+  if ([call.argument !== undefined, session !== undefined, everyone].filter(Boolean).length !== 1) {
+    return {
+      kind: 'usage-error',
+      message: 'Give exactly one of: an email address or account id, --session <id>, --everyone.',
+    }
+  }
+  if (everyone) return revokeEveryones(call)
+  return session === undefined ? revokeAccounts(call) : revokeOne(call, session)
+}
+
+async function revokeAccounts(call: Call): Promise<Outcome> {
   const found = await accountOf(call)
   if (found.kind !== 'found') return found
-  const { account } = found
-  if (account.liveSessions === 0) return ended(0, `${named(account)} has no live session.`)
-  const refused = await call.confirm(
-    `End ${counted(account.liveSessions, 'live session')} of ${named(account)}.`,
+  const { account, database } = found
+  if (account.liveSessions === 0) return revoked(0, `${shown(account.email)} has no live session.`)
+  const answer = await call.confirm(
+    `Account ${described(account)}
+Revoke its ${counted(account.liveSessions, 'live session')}?`,
   )
-  if (refused) return refused
-  const count = await endWhere(call, sql`user_id = ${account.id}::uuid`, [
-    // As every change of an account: a login that is on its way is either seen or waits.
-    sql`SELECT FROM users WHERE id = ${account.id}::uuid FOR NO KEY UPDATE`,
-  ])
-  return ended(count, `${counted(count, 'session')} of ${named(account)} ended.`)
+  if (answer.kind !== 'confirmed') return answer
+  const result = await database.call('admin_revoke_sessions', {
+    user_id: account.id,
+    session_id: null,
+    request: call.request,
+  })
+  return revoked(result.revoked, `Revoked ${counted(result.revoked, 'session')} of ${shown(account.email)}.`)
 }
 
-interface NamedSession {
-  email: string
-  state: string
-  lastUsedAt: Date
-}
-
-async function endOne(call: Call, id: string): Promise<Outcome> {
-  if (!isId(id)) return { kind: 'misused', words: '--session is an id; `sessions` lists them.' }
+async function revokeOne(call: Call, id: string): Promise<Outcome> {
+  if (!isId(id)) return { kind: 'usage-error', message: '--session must be an id; `sessions` lists them.' }
   const database = await call.database()
-  const [session] = await database.read<NamedSession>(sql`
-    SELECT u.email, s.last_used_at AS "lastUsedAt",
-      CASE WHEN s.revoked_at IS NOT NULL THEN 'ended' WHEN s.expires_at <= now() THEN 'expired' ELSE 'live' END AS state
-    FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ${id}::uuid`)
-  if (session === undefined) return { kind: 'not-done', words: `There is no session ${id}.` }
-  if (session.state !== 'live') return ended(0, `It has ${session.state} already.`)
-  const refused = await call.confirm(
-    `End 1 live session of ${shown(session.email)}: ${id}, last used ${shown(session.lastUsedAt)}.`,
+  const [session] = await database.read((reader) =>
+    reader
+      .select({ email: users.email, lastUsedAt: sessions.lastUsedAt, state })
+      .from(sessions)
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .where(eq(sessions.id, id)),
   )
-  if (refused) return refused
-  const count = await endWhere(call, sql`id = ${id}::uuid`, [])
-  return ended(count, `${counted(count, 'session')} of ${shown(session.email)} ended.`)
+  if (session === undefined) return { kind: 'failed', message: `No session with the id ${id}.` }
+  if (session.state !== 'live') return revoked(0, `It is already ${session.state}.`)
+  const answer = await call.confirm(
+    `Revoke session ${id}
+of ${shown(session.email)}, last used at ${shown(session.lastUsedAt)}?`,
+  )
+  if (answer.kind !== 'confirmed') return answer
+  const result = await database.call('admin_revoke_sessions', {
+    user_id: null,
+    session_id: id,
+    request: call.request,
+  })
+  return revoked(result.revoked, `Revoked ${counted(result.revoked, 'session')} of ${shown(session.email)}.`)
 }
 
-async function endEveryones(call: Call): Promise<Outcome> {
+async function revokeEveryones(call: Call): Promise<Outcome> {
   const database = await call.database()
-  const [live] = await database.read<{ sessions: number; accounts: number; now: Date }>(sql`
-    SELECT count(*)::int AS sessions, count(DISTINCT user_id)::int AS accounts, now()
-    FROM sessions WHERE revoked_at IS NULL AND expires_at > now()`)
-  if (live === undefined || live.sessions === 0) return ended(0, 'There is no live session.')
-  const refused = await call.confirm(
-    `End EVERYONE'S sessions: ${counted(live.sessions, 'live session')} of ${counted(live.accounts, 'account')}. Everybody has to sign in again.`,
+  const [live] = await database.read((reader) =>
+    reader
+      .select({ sessions: sql<number>`count(*)::int`, accounts: countDistinct(sessions.userId) })
+      .from(sessions)
+      .where(isLive),
   )
-  if (refused) return refused
-  const [{ now: begin } = { now: live.now }] = await database.read<{ now: Date }>(sql`SELECT now()`)
-  const count = await endInBatches(call, database, begin)
-  return ended(count, `${counted(count, 'session')} ended: all that were opened before ${shown(begin)}.`)
+  if (live === undefined || live.sessions === 0) return revoked(0, 'There are no live sessions.')
+  const answer = await call.confirm(
+    `Revoke EVERYONE's sessions: ${counted(live.sessions, 'live session')} of ${counted(live.accounts, 'account')}?
+Everyone has to sign in again.`,
+  )
+  if (answer.kind !== 'confirmed') return answer
+  const { begin, count } = await revokeInBatches(call, database)
+  return revoked(count, `Revoked ${counted(count, 'session')}: all that were created before ${shown(begin)}.`)
 }
 
-/** A thousand at a time, in the order of their ids, as all who hold several do. Somebody else may have ended them meanwhile. */
-async function endInBatches(call: Call, database: Database, begin: Date): Promise<number> {
+/** In the order of their ids, as everything that locks several does. Some may have ended in the meantime. */
+async function revokeInBatches(call: Call, database: Database): Promise<{ begin: Date; count: number }> {
+  // As text, which has Postgres' microseconds.
+  const { rows } = await database.read((reader) =>
+    reader.execute<{ now: string }>(sql`SELECT now()::text AS now`),
+  )
+  const begin = rows[0]?.now ?? ''
   let count = 0
-  let last: string | null = '00000000-0000-0000-0000-000000000000'
-  while (last !== null) {
-    const rows: { count: number; last: string | null }[] = await database
-      .change<{ count: number; last: string | null }>(
-        sql`WITH batch AS (
-          SELECT id FROM sessions WHERE revoked_at IS NULL AND expires_at > now() AND id > ${last}::uuid
-            AND created_at <= ${begin.toISOString()}::timestamptz
-          ORDER BY id LIMIT ${BATCH_SIZE}
-        ),
-        ${endSessions(sql`id = ANY (ARRAY(SELECT id FROM batch))`, 'operator', call.client)}
-        SELECT (SELECT count(*)::int FROM ended) AS count, (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last`,
-      )
-      .catch(afterPart(`${counted(count, 'session')} ended before that.`))
-    count += rows[0]?.count ?? 0
-    last = rows[0]?.last ?? null
+  let after: string | null = FIRST_ID
+  while (after !== null) {
+    const batch: { revoked: number; last: string | null } = await database
+      .call('admin_revoke_everyones_sessions', { after, opened_before: begin, request: call.request })
+      .catch(afterPart(`Before that, ${counted(count, 'session')} were revoked.`))
+    count += batch.revoked
+    after = batch.last
   }
-  return count
+  return { begin: new Date(begin), count }
 }
 
-async function endWhere(call: Call, which: SQL, first: SQL[]): Promise<number> {
-  const database = await call.database()
-  const statement = sql`WITH ${endSessions(which, 'operator', call.client)} SELECT id FROM ended`
-  return (await database.change(...first, statement)).length
-}
-
-function ended(count: number, words: string): Outcome {
-  return { kind: 'answer', data: { endedSessions: count }, text: words }
+function revoked(count: number, text: string): Outcome {
+  return { kind: 'done', data: { revokedSessions: count }, text }
 }
 
 export const sessionCommands: Command[] = [
   {
     name: 'sessions',
-    takes: '<address or id>',
-    summary: 'The sessions of an account, live and ended, with why each ended.',
+    argument: '<address or id>',
+    summary: "List an account's sessions, live ones first.",
     run: showSessions,
   },
   {
-    name: 'end-sessions',
-    takes: '[address or id]',
-    summary: 'Ends the sessions of an account, one session, or those of everyone.',
+    name: 'revoke-sessions',
+    argument: '[address or id]',
+    summary: "Revoke an account's sessions, one, or all.",
     options: [
-      { name: 'session', takes: 'id', summary: 'this one alone' },
+      { name: 'session', value: 'id', summary: 'only this session' },
       { name: 'everyone', summary: 'every session of every account' },
     ],
     changes: true,
-    run: end,
+    run: revoke,
   },
 ]

@@ -1,64 +1,79 @@
-/** How things stand, in numbers. */
+/** Counts. */
 import { sql } from 'drizzle-orm'
-import { failureWaits } from '../lib/rate-limits.ts'
+import { events, loginAttempts, outbox, registrations, sessions, users } from '../drizzle/schema.ts'
+import { maximum } from '../lib/limits.ts'
+import { isLive } from './account.ts'
 import type { Call, Command, Outcome } from './call.ts'
+import type { Reader } from './database.ts'
 import { list } from './output.ts'
 
-interface Stats {
-  accounts: number
-  disabledAccounts: number
-  registrations: number
-  liveSessions: number
-  signInsLastHour: number
-  signInsLastDay: number
-  failuresLastHour: number
-  failuresLastDay: number
-  theftsLastDay: number
-  lockedPasswords: number
-  mailsWaiting: number
-  oldestWaitingSeconds: number | null
-  mailsGivenUp: number
+const count = (condition = sql`true`) => sql<number>`(count(*) FILTER (WHERE ${condition}))::int`
+
+/** Of the last day. */
+async function eventCounts(reader: Reader) {
+  const of = (kind: string, interval = '1 day') =>
+    count(sql`${events.kind} = ${kind} AND ${events.createdAt} > now() - ${interval}::interval`)
+  const [counted] = await reader
+    .select({
+      sessionsCreatedLastHour: of('session-created', '1 hour'),
+      sessionsCreatedLastDay: of('session-created'),
+      failedLoginsLastHour: of('login-failed', '1 hour'),
+      failedLoginsLastDay: of('login-failed'),
+      refreshTokenReusesLastDay: of('refresh-token-reused'),
+    })
+    .from(events)
+    .where(sql`${events.createdAt} > now() - interval '1 day'`)
+  return counted
+}
+
+async function readStats(reader: Reader) {
+  const [accounts] = await reader
+    .select({ accounts: count(), disabledAccounts: count(sql`${users.disabledAt} IS NOT NULL`) })
+    .from(users)
+  const [pending] = await reader
+    .select({ pendingRegistrations: count() })
+    .from(registrations)
+    .where(sql`${registrations.consumedAt} IS NULL`)
+  const [live] = await reader.select({ liveSessions: count() }).from(sessions).where(isLive)
+  const [locked] = await reader
+    .select({ lockedPasswords: sql<number>`count(DISTINCT ${loginAttempts.userId})::int` })
+    .from(loginAttempts)
+    .where(sql`${loginAttempts.failures} >= ${maximum.lockedAt}`)
+  const [emails] = await reader
+    .select({
+      waitingEmails: count(sql`${outbox.failedAt} IS NULL`),
+      oldestWaitingSeconds: sql<number | null>`
+        extract(epoch FROM now() - min(${outbox.createdAt}) FILTER (WHERE ${outbox.failedAt} IS NULL))::int`,
+      failedEmails: count(sql`${outbox.failedAt} IS NOT NULL`),
+    })
+    .from(outbox)
+    .where(sql`${outbox.sentAt} IS NULL`)
+  const logged = await eventCounts(reader)
+  if (!accounts || !pending || !live || !locked || !emails || !logged)
+    throw new Error('a count returned no row')
+  return { ...accounts, ...pending, ...live, ...logged, ...locked, ...emails }
 }
 
 async function showStats(call: Call): Promise<Outcome> {
   const database = await call.database()
-  const [stats] = await database.read<Stats>(sql`
-    WITH day AS (
-      SELECT kind, at > now() - interval '1 hour' AS in_hour FROM events
-      WHERE at > now() - interval '1 day' AND kind IN ('session-opened', 'login-failed', 'session-stolen')
-    ),
-    waiting AS (SELECT created_at FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL)
-    SELECT (SELECT count(*)::int FROM users) AS accounts,
-      (SELECT count(*)::int FROM users WHERE disabled_at IS NOT NULL) AS "disabledAccounts",
-      (SELECT count(*)::int FROM registrations WHERE spent_at IS NULL) AS registrations,
-      (SELECT count(*)::int FROM sessions WHERE revoked_at IS NULL AND expires_at > now()) AS "liveSessions",
-      (SELECT count(*)::int FROM day WHERE kind = 'session-opened' AND in_hour) AS "signInsLastHour",
-      (SELECT count(*)::int FROM day WHERE kind = 'session-opened') AS "signInsLastDay",
-      (SELECT count(*)::int FROM day WHERE kind = 'login-failed' AND in_hour) AS "failuresLastHour",
-      (SELECT count(*)::int FROM day WHERE kind = 'login-failed') AS "failuresLastDay",
-      (SELECT count(*)::int FROM day WHERE kind = 'session-stolen') AS "theftsLastDay",
-      (SELECT count(DISTINCT user_id)::int FROM password_attempts WHERE failures >= ${failureWaits.lockedAt}::int) AS "lockedPasswords",
-      (SELECT count(*)::int FROM waiting) AS "mailsWaiting",
-      (SELECT extract(epoch FROM now() - min(created_at))::int FROM waiting) AS "oldestWaitingSeconds",
-      (SELECT count(*)::int FROM outbox WHERE failed_at IS NOT NULL) AS "mailsGivenUp"`)
-  if (stats === undefined) throw new Error('the statement answered no row')
+  const stats = await database.read(readStats)
   return {
-    kind: 'answer',
+    kind: 'done',
     data: stats,
     text: list([
       ['accounts', stats.accounts],
-      ['  of them disabled', stats.disabledAccounts],
-      ['registrations not confirmed', stats.registrations],
+      ['  disabled', stats.disabledAccounts],
+      ['pending registrations', stats.pendingRegistrations],
       ['live sessions', stats.liveSessions],
-      ['sign-ins, last hour', stats.signInsLastHour],
-      ['sign-ins, last day', stats.signInsLastDay],
-      ['failed sign-ins, last hour', stats.failuresLastHour],
-      ['failed sign-ins, last day', stats.failuresLastDay],
-      ['stolen sessions, last day', stats.theftsLastDay],
+      ['sessions created, last hour', stats.sessionsCreatedLastHour],
+      ['sessions created, last day', stats.sessionsCreatedLastDay],
+      ['failed logins, last hour', stats.failedLoginsLastHour],
+      ['failed logins, last day', stats.failedLoginsLastDay],
+      ['refresh tokens reused, last day', stats.refreshTokenReusesLastDay],
       ['accounts with a locked password', stats.lockedPasswords],
-      ['mails waiting', stats.mailsWaiting],
-      ['  the oldest for', stats.oldestWaitingSeconds === null ? null : `${stats.oldestWaitingSeconds} s`],
-      ['mails given up or held, last 30 days', stats.mailsGivenUp],
+      ['emails waiting', stats.waitingEmails],
+      ['  oldest', stats.oldestWaitingSeconds === null ? null : `${stats.oldestWaitingSeconds} s`],
+      ['emails failed, last 30 days', stats.failedEmails],
     ]),
   }
 }
@@ -66,7 +81,7 @@ async function showStats(call: Call): Promise<Outcome> {
 export const statsCommands: Command[] = [
   {
     name: 'stats',
-    summary: 'Accounts, sessions, sign-ins and failures, locked passwords, mails.',
+    summary: 'Count accounts, sessions, logins and emails.',
     run: showStats,
   },
 ]

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { migrate } from '../build/migrate.ts'
 import { serveArtefact, type Artefact } from '../dev/artefact.ts'
 import { readRoutes } from '../dev/artefact-routes.ts'
 import { functionEnvironment } from './environment.ts'
@@ -17,6 +19,22 @@ beforeAll(async () => {
   artefact = await serveArtefact({ output, port: 0, environment, onLine: (line) => lines.push(line) })
 })
 afterAll(() => artefact.stop())
+
+/** One in which no attempt can be counted, for no reason that a deployment could know. */
+async function brokenDatabase(): Promise<string> {
+  const adminUrl = inject('postgresUrl')
+  const url = new URL('/broken', adminUrl).href
+  const admin = new Client({ connectionString: adminUrl })
+  await admin.connect()
+  await admin.query('CREATE DATABASE broken')
+  await admin.end()
+  await migrate(url)
+  const owner = new Client({ connectionString: url })
+  await owner.connect()
+  await owner.query('ALTER TABLE latchkey.login_attempts ADD CONSTRAINT broken CHECK (false)')
+  await owner.end()
+  return url
+}
 
 function get(path: string, init: RequestInit = {}): Promise<Response> {
   return fetch(artefact.origin + path, { redirect: 'manual', ...init })
@@ -96,10 +114,7 @@ describe('a function', () => {
     const broken = await serveArtefact({
       output,
       port: 0,
-      // A database without a table in it.
-      environment: functionEnvironment({
-        DATABASE_URL: new URL('/postgres', process.env['DATABASE_URL']).href,
-      }),
+      environment: functionEnvironment({ DATABASE_URL: await brokenDatabase() }),
       onLine: (line) => lines.push(line),
     })
     try {
@@ -109,8 +124,8 @@ describe('a function', () => {
         body: JSON.stringify({ email: `${randomBytes(6).toString('hex')}@example.org`, password: 'x' }),
       })
       expect(response.status).toBe(500)
-      await expect.poll(() => lines.join('\n')).toMatch(/lib\/database\.ts:\d+/)
-      expect(lines.join('\n')).toMatch(/lib\/logins\.ts:\d+/)
+      await expect.poll(() => lines.join('\n')).toMatch(/lib\/db\/call\.ts:\d+/)
+      expect(lines.join('\n')).toMatch(/lib\/auth\/sign-in\.ts:\d+/)
     } finally {
       await broken.stop()
     }

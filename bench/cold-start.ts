@@ -58,7 +58,7 @@ const FIRST_REQUESTS = [
   'login, an unknown address',
   'logout',
   'maintenance',
-  'refresh, a turn',
+  'refresh, a rotation',
   'register',
   'reset, a link',
   'sessions, the list',

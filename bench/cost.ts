@@ -19,7 +19,7 @@ export const MONTHLY_USERS = 1_000_000
  * than once a month, as a session ends after 30 days at the latest; every twentieth is new, every thirtieth forgets the password.
  */
 export const habits: readonly Habit[] = [
-  { operation: 'refresh, a turn', timesAMonth: 40, cpuOf: 'refresh' },
+  { operation: 'refresh, a rotation', timesAMonth: 40, cpuOf: 'refresh' },
   { operation: 'account', timesAMonth: 5, cpuOf: 'require-session' },
   { operation: 'login', timesAMonth: 1.2, cpuOf: 'login' },
   { operation: 'login, a wrong password', timesAMonth: 0.3, cpuOf: 'login' },

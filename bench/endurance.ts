@@ -35,7 +35,7 @@ export interface Endurance {
 
 /** How often each thing is done for every time the rarest one is. */
 const WEIGHTS: Record<string, number> = {
-  'refresh, a turn': 40,
+  'refresh, a rotation': 40,
   account: 10,
   'sessions, the list': 5,
   login: 6,

@@ -1,6 +1,7 @@
 /**
- * Neon's SQL over HTTP in front of Postgres, which explains and times each statement before it runs it: first in a savepoint that is
- * rolled back, then for good.
+ * Neon's SQL over HTTP in front of Postgres, which explains and times each statement before it runs it: first in a savepoint
+ * that is rolled back, then for good. A statement here is a call of a function, whose plan says nothing, so the plans of
+ * the statements inside it come from `auto_explain`.
  */
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -13,7 +14,8 @@ export interface ExplainedStatement {
   executionMs: number
   /** Pages looked at. */
   pages: number
-  plan: PlanNode
+  /** Of the statements that ran inside it. */
+  plans: PlanNode[]
 }
 
 export interface PlanNode {
@@ -100,12 +102,33 @@ export async function startExplainingGateway(): Promise<ExplainingGateway> {
   return gateway
 }
 
+/** From then on each statement inside a function is a notice with its plan. Needs a superuser. */
+export async function explainNested(database: Client): Promise<void> {
+  await database.query(`
+    LOAD 'auto_explain';
+    SET auto_explain.log_min_duration = 0;
+    SET auto_explain.log_nested_statements = on;
+    SET auto_explain.log_analyze = on;
+    SET auto_explain.log_timing = off;
+    SET auto_explain.log_format = 'json';
+    SET auto_explain.log_level = 'notice'`)
+}
+
 async function explain(database: Client, { query, params = [] }: Statement): Promise<ExplainedStatement> {
+  const plans: PlanNode[] = []
+  const keep = ({ message = '' }: { message?: string | undefined }) => {
+    const json = /^duration: [^{]*plan:\s*(\{.*\})\s*$/s.exec(message)?.[1]
+    if (json === undefined) return
+    const explained: Explained = JSON.parse(json)
+    plans.push(explained.Plan)
+  }
   await database.query('SAVEPOINT explained')
+  database.on('notice', keep)
   const { rows } = await database.query<{ 'QUERY PLAN': Explained[] }>(
     `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) ${query}`,
     params,
   )
+  database.off('notice', keep)
   await database.query('ROLLBACK TO SAVEPOINT explained')
   const explained = rows[0]?.['QUERY PLAN'][0]
   if (explained === undefined) throw new Error('there is no plan')
@@ -115,7 +138,7 @@ async function explain(database: Client, { query, params = [] }: Statement): Pro
     planningMs: explained['Planning Time'],
     executionMs: explained['Execution Time'],
     pages: (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0),
-    plan,
+    plans,
   }
 }
 
@@ -130,10 +153,10 @@ async function run(database: Client, { query, params = [] }: Statement): Promise
   return { fields, rows, command, rowCount, rowAsArray: true }
 }
 
-/** The scans of a plan that ran, such as `sessions by sessions_family_hash_unique`, each once. */
-export function scansOf(plan: PlanNode): string[] {
+/** The scans that ran, such as `sessions by sessions_family_hash_unique`, each once. */
+export function scansOf(plans: readonly PlanNode[]): string[] {
   const found = new Set<string>()
-  const nodes = [plan]
+  const nodes = [...plans]
   for (const node of nodes) {
     nodes.push(...(node.Plans ?? []))
     const { 'Relation Name': relation, 'Index Name': index, 'Node Type': type } = node

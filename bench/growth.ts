@@ -8,7 +8,12 @@ import { Client } from 'pg'
 import { migrate } from '../build/migrate.ts'
 import { buildFunctions } from './built.ts'
 import { deployHere, type Deployment } from './deployment.ts'
-import { scansOf, startExplainingGateway, type ExplainedStatement } from './explaining-gateway.ts'
+import {
+  explainNested,
+  scansOf,
+  startExplainingGateway,
+  type ExplainedStatement,
+} from './explaining-gateway.ts'
 import { keepResults, numberOption, spread, type Spread } from './figures.ts'
 import { startInstance } from './instance.ts'
 import { putLoad, send, type BenchRequest, type LoadFigures } from './load.ts'
@@ -83,12 +88,12 @@ const maintenanceSeconds = numberOption('maintenance-seconds', 60)
 
 /** Of each person: one more that lives, one revoked, one gone idle, and one of which three in ten have come to their absolute end. */
 const OTHER_SESSIONS = `
-  INSERT INTO sessions (id, user_id, family_hash, generation, turned_at, created_at, last_used_at, expires_at, ends_at,
-    authenticated_at, revoked_at, revoked_because, user_agent, ip)
-  SELECT ${idSql('session', 'n')}, ${idSql('user', '(n % $3::bigint)')}, sha256(sha256(convert_to('family ' || n, 'UTF8'))), 3,
+  INSERT INTO latchkey.sessions (id, user_id, family_hash, method, persistent, counter, rotated_at, created_at, last_used_at,
+    idle_expires_at, absolute_expires_at, authenticated_at, revoked_at, revocation_reason, client, ip, last_client, last_ip)
+  SELECT ${idSql('session', 'n')}, ${idSql('user', '(n % $3::bigint)')}, sha256(sha256(convert_to('family ' || n, 'UTF8'))), 'password', true, 3,
     began, began, began, began + interval '7 days', began + interval '30 days', began,
     CASE WHEN nth = 2 THEN now() - interval '5 days' END, CASE WHEN nth = 2 THEN 'logout' END,
-    'Mozilla/5.0 (X11; Linux x86_64)', '10.1.2.3'
+    'Linux', '10.1.2.3', 'Linux', '10.1.2.3'
   FROM (
     SELECT n, nth, now() - CASE WHEN nth < 2 THEN interval '2 days' WHEN nth = 2 THEN interval '6 days'
       WHEN nth = 3 OR n % 10 < 7 THEN interval '20 days' ELSE interval '31 days' END AS began
@@ -96,8 +101,8 @@ const OTHER_SESSIONS = `
 
 /** Over four months, older ones first; a few that are old enough still have their address. */
 const EVENTS = `
-  INSERT INTO events (at, kind, user_id, session_id, request_id, ip)
-  SELECT at, 'session-opened', ${idSql('user', '(n % $3::bigint)')}, ${idSql('session', 'n')}, 'iad1::bench-' || n,
+  INSERT INTO latchkey.events (created_at, kind, user_id, session_id, request_id, ip)
+  SELECT at, 'session-created', ${idSql('user', '(n % $3::bigint)')}, ${idSql('session', 'n')}, 'iad1::bench-' || n,
     CASE WHEN at > now() - interval '90 days' OR n % 4 = 0 THEN '10.1.2.3' END
   FROM (
     SELECT n, now() - interval '120 days' * (1 - n::float8 / ($2::bigint + 1)) AS at
@@ -105,7 +110,7 @@ const EVENTS = `
 
 /** As maintenance finds them: nine in ten are over. */
 const RATE_LIMITS = `
-  INSERT INTO rate_limits (key, theoretical_arrival_at)
+  INSERT INTO latchkey.rate_limits (key, theoretical_arrival_at)
   SELECT sha256(convert_to('bucket ' || n, 'UTF8')), now() + CASE WHEN n % 10 = 0 THEN interval '1 hour' ELSE interval '-1 hour' END
   FROM generate_series($1::bigint, $2::bigint) n`
 
@@ -164,6 +169,7 @@ async function seededScale(name: string, users: number): Promise<Scale> {
   const people = await gatherPeople({ databaseUrl, passwordHash: stack.passwordHash, existing: users })
   const operations = await operationsOf(people, stack.passwordHash)
   const database = await connect(databaseUrl)
+  await explainNested(database)
   return { users, databaseUrl, people, database, operations, timings: new Map() }
 }
 
@@ -176,14 +182,14 @@ async function seed(databaseUrl: string, users: number): Promise<void> {
     database,
     `SELECT conrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(conname) || ' ' || pg_get_constraintdef(oid) AS made,
        conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname) AS dropped
-     FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND conrelid::regclass::text IN ('users', 'sessions', 'events', 'mail_tokens')
+     FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND conrelid::regclass::text IN ('latchkey.users', 'latchkey.sessions', 'latchkey.one_time_tokens')
      ORDER BY contype = 'f' DESC`,
   )
   for (const { dropped } of constraints) await database.query(`ALTER TABLE ${dropped}`)
   const indexes = await namedDefinitions(
     database,
-    `SELECT indexdef AS made, quote_ident(indexname) AS dropped FROM pg_indexes
-     WHERE schemaname = 'public' AND tablename IN ('users', 'sessions', 'events')`,
+    `SELECT indexdef AS made, 'latchkey.' || quote_ident(indexname) AS dropped FROM pg_indexes
+     WHERE schemaname = 'latchkey' AND tablename IN ('users', 'sessions')`,
   )
   for (const { dropped } of indexes) await database.query(`DROP INDEX ${dropped}`)
 
@@ -296,7 +302,7 @@ function rowsOf(operation: string, place: string, small: Scale, large: Scale): S
       growth: Number((largeMs.median / smallMs.median).toFixed(2)),
       smallPages: pages(ofSmall),
       largePages: pages(ofLarge),
-      scans: last === undefined ? [] : scansOf(last.plan),
+      scans: last === undefined ? [] : scansOf(last.plans),
     })
   }
 }
@@ -376,7 +382,7 @@ async function maintainFor(port: number): Promise<MaintenanceRun[]> {
 async function tableSizes(database: Client): Promise<Record<string, number>> {
   const { rows } = await database.query<{ name: string; mb: number }>(
     `SELECT relname AS name, pg_total_relation_size(oid)::float8 / 1e6 AS mb FROM pg_class
-     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 4`,
+     WHERE relkind = 'r' AND relnamespace = 'latchkey'::regnamespace ORDER BY 2 DESC LIMIT 4`,
   )
   return Object.fromEntries(rows.map(({ name, mb }) => [name, Math.round(mb)]))
 }

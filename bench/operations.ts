@@ -20,7 +20,7 @@ const HALF_AN_HOUR_MS = 30 * 60 * 1000
 /** After `startBenchStack`, as lib reads the environment when it is imported. */
 export async function operationsOf(people: People, passwordHash: string): Promise<Operation[]> {
   const { expiryIn, sealMailToken } = await import('../lib/mail-token.ts')
-  const { sealRegistration } = await import('../lib/registration-cookie.ts')
+  const { signRegistrationCookie } = await import('../lib/registration-cookie.ts')
   const { mailCode } = await import('../lib/mail-code.ts')
   const { database } = people
   const inHalfAnHour = () => expiryIn(HALF_AN_HOUR_MS / 1000)
@@ -42,14 +42,14 @@ export async function operationsOf(people: People, passwordHash: string): Promis
     const email = newAddress()
     const expiresAt = inHalfAnHour()
     await database.query(
-      'INSERT INTO registrations (id, email, email_key, password_hash, expires_at) VALUES ($1, $2, $2, $3, $4)',
+      'INSERT INTO latchkey.registrations (id, email, email_normalized, password_hash, expires_at) VALUES ($1, $2, $2, $3, $4)',
       [id, email, passwordHash, expiresAt],
     )
     return {
       email,
       token: sealMailToken('registration-mail', { id, expiresAt }),
       code: mailCode('registration-mail', { id, expiresAt }),
-      cookie: `__Host-registration=${sealRegistration(id)}`,
+      cookie: `__Host-registration=${signRegistrationCookie({ registrationId: id, persistent: true })}`,
     }
   }
 
@@ -61,7 +61,7 @@ export async function operationsOf(people: People, passwordHash: string): Promis
     const id = newId()
     const expiresAt = inHalfAnHour()
     await database.query(
-      `INSERT INTO mail_tokens (id, user_id, purpose, new_email, new_email_key, expires_at)
+      `INSERT INTO latchkey.one_time_tokens (id, user_id, purpose, new_email, new_email_normalized, expires_at)
        VALUES ($1, $2, $3, $4, $4, $5)`,
       [id, person.id, purpose, newEmail, expiresAt],
     )
@@ -71,19 +71,20 @@ export async function operationsOf(people: People, passwordHash: string): Promis
   async function withOtherSession(person: Person): Promise<string> {
     const id = newId()
     await database.query(
-      `INSERT INTO sessions (id, user_id, family_hash, expires_at, ends_at)
-       VALUES ($1, $2, $3, now() + interval '7 days', now() + interval '30 days')`,
+      `INSERT INTO latchkey.sessions (id, user_id, family_hash, method, persistent, idle_expires_at, absolute_expires_at)
+       VALUES ($1, $2, $3, 'password', true, now() + interval '7 days', now() + interval '30 days')`,
       [id, person.id, randomBytes(32)],
     )
     return id
   }
 
-  /** Somebody who gave the password a moment ago, or whose last refresh was a moment ago. */
+  /** Somebody who signed in a moment ago, so what needs a step-up is let through. */
   async function justThere(): Promise<Person> {
     const person = people.next()
-    await database.query('UPDATE sessions SET authenticated_at = now(), turned_at = now() WHERE id = $1', [
-      person.sessionId,
-    ])
+    await database.query(
+      'UPDATE latchkey.sessions SET authenticated_at = now(), rotated_at = now() WHERE id = $1',
+      [person.sessionId],
+    )
     return person
   }
 
@@ -169,13 +170,13 @@ export async function operationsOf(people: People, passwordHash: string): Promis
       prepare: () => call('login', 'POST', { body: { email: newAddress(), password: PASSWORD } }),
     },
     {
-      name: 'refresh, a turn',
+      name: 'refresh, a rotation',
       endpoint: 'refresh',
       status: 200,
       prepare: () => call('refresh', 'POST', { body: {}, cookie: people.next().cookie }),
     },
     {
-      name: 'refresh, no turn',
+      name: 'refresh, no rotation',
       endpoint: 'refresh',
       status: 200,
       prepare: async () => call('refresh', 'POST', { body: {}, cookie: (await justThere()).cookie }),
@@ -191,7 +192,7 @@ export async function operationsOf(people: People, passwordHash: string): Promis
       endpoint: 'logout',
       status: 204,
       async prepare() {
-        const person = people.next()
+        const person = await justThere()
         await withOtherSession(person)
         return call('logout', 'POST', { body: { everywhere: true }, cookie: person.cookie })
       },
@@ -263,18 +264,14 @@ export async function operationsOf(people: People, passwordHash: string): Promis
       name: 'account, a new address',
       endpoint: 'account',
       status: 200,
-      prepare: () =>
-        call('account', 'PATCH', {
-          body: { currentPassword: PASSWORD, email: newAddress() },
-          cookie: people.next().cookie,
-        }),
+      prepare: async () =>
+        call('account', 'PATCH', { body: { email: newAddress() }, cookie: (await justThere()).cookie }),
     },
     {
       name: 'account, delete',
       endpoint: 'account',
       status: 204,
-      prepare: () =>
-        call('account', 'DELETE', { body: { currentPassword: PASSWORD }, cookie: people.next().cookie }),
+      prepare: async () => call('account', 'DELETE', { cookie: (await justThere()).cookie }),
     },
     { name: 'keys', endpoint: 'keys', status: 200, prepare: () => call('keys', 'GET') },
     {

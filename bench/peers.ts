@@ -215,7 +215,7 @@ async function compare(): Promise<void> {
       refusedLogin: () => post('/api/auth/login', { email: people.next().email, password: OTHER_PASSWORD }),
       actions: [
         action('login', 'login', 'login'),
-        action('session', 'refresh, a turn', 'refresh'),
+        action('session', 'refresh, a rotation', 'refresh'),
         action('logout', 'logout', 'logout'),
         action('reset', 'reset, the new password', 'reset'),
       ],

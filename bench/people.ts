@@ -17,7 +17,7 @@ export interface Person {
 }
 
 export interface People {
-  /** Somebody whom no request has been made for, signed in a minute ago: a refresh turns the session. */
+  /** Somebody whom no request has been made for, signed in a minute ago: a refresh rotates the session's token. */
   next(): Person
   /** Sees to it that there are that many more. */
   ready(count: number): Promise<void>
@@ -53,16 +53,17 @@ export function emailOf(number: number): string {
 
 /** SQL for the rows of people from `$1` to `$2`, whose password has the hash `$3`. */
 export const INSERT_USERS = `
-  INSERT INTO users (id, email, email_key, password_hash, email_verified_at, created_at)
+  INSERT INTO latchkey.users (id, email, email_normalized, password_hash, email_verified_at, created_at)
   SELECT ${idSql('user', 'n')}, 'person-' || n || '@bench.example.org', 'person-' || n || '@bench.example.org', $3, now(), now() - interval '90 days'
   FROM generate_series($1::bigint, $2::bigint) n`
 
 /** One session for each person from `$1` to `$2`, used a minute ago. */
 export const INSERT_SESSIONS = `
-  INSERT INTO sessions (id, user_id, family_hash, turned_at, created_at, last_used_at, expires_at, ends_at, authenticated_at, user_agent, ip)
-  SELECT ${idSql('session', 'n')}, ${idSql('user', 'n')}, sha256(sha256(convert_to('family ' || n, 'UTF8'))),
+  INSERT INTO latchkey.sessions (id, user_id, family_hash, method, persistent, rotated_at, created_at, last_used_at, idle_expires_at, absolute_expires_at,
+    authenticated_at, client, ip, last_client, last_ip)
+  SELECT ${idSql('session', 'n')}, ${idSql('user', 'n')}, sha256(sha256(convert_to('family ' || n, 'UTF8'))), 'password', true,
     now() - interval '1 minute', now() - interval '1 day', now() - interval '1 minute', now() + interval '7 days',
-    now() + interval '29 days', now() - interval '1 minute', 'Mozilla/5.0 (X11; Linux x86_64)', '10.1.2.3'
+    now() + interval '29 days', now() - interval '1 minute', 'Linux', '10.1.2.3', 'Linux', '10.1.2.3'
   FROM generate_series($1::bigint, $2::bigint) n`
 
 export interface PeopleOptions {
@@ -78,7 +79,7 @@ export async function gatherPeople({
   passwordHash,
   existing = 0,
 }: PeopleOptions): Promise<People> {
-  const { sealRefreshToken } = await import('../lib/refresh-token.ts')
+  const { signRefreshToken } = await import('../lib/refresh-token.ts')
   const database = new Pool({ connectionString: databaseUrl, max: 4 })
   // Its end with the server's is no fault.
   database.on('error', () => undefined)
@@ -91,7 +92,7 @@ export async function gatherPeople({
       if (used >= written) throw new Error('there is nobody left: ask for more people in advance')
       const number = existing === 0 ? used : (used * STRIDE) % existing
       used += 1
-      const token = sealRefreshToken({ family: sha256(`family ${number}`), generation: 0 })
+      const token = signRefreshToken({ family: sha256(`family ${number}`), counter: 0 })
       return {
         number,
         id: idOf('user', number),

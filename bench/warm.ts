@@ -1,7 +1,7 @@
 /**
  * `npm run bench:warm`: requests a second, p50, p99 and CPU of running functions at 1, 16 and 64 connections, with 0, 5 and 20 ms
  * added on the way to the database, beside a bare handler that does one `select 1` through the same gateway. The
- * functions take turns in each round; every refresh turns a session of its own, every login is another person's.
+ * functions take turns in each round; every refresh rotates a session of its own, every login is another person's.
  */
 import { buildFunctions } from './built.ts'
 import { keepResults, numberOption, rotated, spread, type Spread } from './figures.ts'
@@ -108,6 +108,8 @@ async function findCandidates(): Promise<Candidate[]> {
     userId: somebody.id,
     sessionId: somebody.sessionId,
     role: 'user',
+    method: 'password',
+    authenticatedAt: Date.now() / 1000,
   })
   const bearer = { authorization: `Bearer ${accessToken}` }
   const get = (cookie?: string): BenchRequest => ({

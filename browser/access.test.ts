@@ -1,4 +1,4 @@
-/** For everybody: by the keyboard alone, and by axe-core in every state of every page, in light and dark, wide and on a phone. */
+/** Accessibility: keyboard only; and axe-core in every state of every page, light and dark, desktop and phone. */
 import axe from 'axe-core'
 import type { Locator, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
@@ -31,10 +31,10 @@ async function focused(page: Page): Promise<string> {
   return String(text)
 }
 
-test('by the keyboard alone: sign in after a mistake, refresh, sign out', async () => {
+test('keyboard only: sign in after a mistake, refresh, sign out', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await page.goto('/')
   await expectView(page, 'Sign in')
   await tabTo(page, 'Email address')
@@ -57,6 +57,8 @@ test('by the keyboard alone: sign in after a mistake, refresh, sign out', async 
   expect(await page.locator('#sign-in-password').getAttribute('type')).toBe('password')
 
   await page.keyboard.press('Shift+Tab')
+  expect(await focused(page)).toBe('Remember me on this device')
+  await page.keyboard.press('Shift+Tab')
   await page.keyboard.press('Shift+Tab')
   expect(await focused(page)).toBe('Password')
   await page.keyboard.press('ControlOrMeta+a')
@@ -74,10 +76,10 @@ test('by the keyboard alone: sign in after a mistake, refresh, sign out', async 
   expect(await focused(page)).toBe('Sign in')
 })
 
-test('by the keyboard alone: a device is ended after signing in again, and the account is deleted', async () => {
+test('keyboard only: sign out other devices with the password asked for in place, delete the account', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const phone = await visit()
   await phone.page.goto('/')
   await fillSignIn(phone.page, email, PASSWORD)
@@ -97,22 +99,20 @@ test('by the keyboard alone: a device is ended after signing in again, and the a
   await page.keyboard.press('Enter')
   await expectView(page, 'Your devices')
   expect(await focused(page)).toBe('Your devices')
-  await page.getByRole('button', { name: 'End all others' }).waitFor()
-  await tabTo(page, 'End all others')
+  await page.getByRole('button', { name: 'Sign out all others' }).waitFor()
+  await tabTo(page, 'Sign out all others')
   await page.keyboard.press('Enter')
   await expect.poll(() => focused(page)).toBe('Password')
   await page.keyboard.type(PASSWORD)
   await page.keyboard.press('Enter')
-  await page.getByRole('status').filter({ hasText: 'Every other device is signed out.' }).waitFor()
+  await page.getByRole('status').filter({ hasText: 'All other devices are signed out.' }).waitFor()
   expect(await focused(page)).toBe('Your devices')
 
   await page.keyboard.press('Shift+Tab')
   expect(await focused(page)).toBe('Delete')
   await page.keyboard.press('Enter')
   await expectView(page, 'Delete your account')
-  await tabTo(page, 'Current password')
-  await page.keyboard.type(PASSWORD)
-  await tabTo(page, 'Delete my account for good')
+  await tabTo(page, 'Delete my account permanently')
   await page.keyboard.press('Space')
   await tabTo(page, 'Delete account')
   await page.keyboard.press('Enter')
@@ -120,7 +120,7 @@ test('by the keyboard alone: a device is ended after signing in again, and the a
   expect(await focused(page)).toBe('Sign in')
 })
 
-test('by the keyboard alone: an account is made, and confirmed on another device with code and password', async () => {
+test('keyboard only: sign up, and confirm on another device with code and password', async () => {
   const { page } = await visit()
   const email = newAddress()
   await page.goto('/')
@@ -139,8 +139,8 @@ test('by the keyboard alone: an account is made, and confirmed on another device
   await page.keyboard.press('ControlOrMeta+a')
   await page.keyboard.type(PASSWORD)
   await page.keyboard.press('Enter')
-  await expectView(page, 'Check your mail')
-  expect(await focused(page)).toBe('Check your mail')
+  await expectView(page, 'Check your email')
+  expect(await focused(page)).toBe('Check your email')
 
   const [mail] = await mailsTo(inboxUrl, email, 'verify')
   const digits =
@@ -150,7 +150,7 @@ test('by the keyboard alone: an account is made, and confirmed on another device
       .join('') ?? ''
   const other = await visit()
   await other.page.goto('/auth/verify')
-  await expectView(other.page, 'Open the link in your mail')
+  await expectView(other.page, 'Open the link in your email')
   await tabTo(other.page, 'Email address')
   await other.page.keyboard.type(email)
   await tabTo(other.page, 'Code')
@@ -173,15 +173,22 @@ test('password managers are told what each field is for', async () => {
     return Promise.all(inputs.map(read))
   }
   const withCode = ['email: username', 'code: one-time-code']
-  expect(await purposes('/', '#sign-in form')).toEqual(['email: username', 'password: current-password'])
-  expect(await purposes('/', '#create-account form')).toEqual(['email: username', 'password: new-password'])
+  expect(await purposes('/', '#sign-in form')).toEqual([
+    'email: username',
+    'password: current-password',
+    'remember: null',
+  ])
+  expect(await purposes('/', '#create-account form')).toEqual([
+    'email: username',
+    'password: new-password',
+    'remember: null',
+  ])
   expect(await purposes('/', '#verify-code')).toEqual([...withCode, 'password: current-password'])
   expect(await purposes('/', '#reset-code')).toEqual([...withCode, 'password: new-password'])
-  const own = ['null: username', 'currentPassword: current-password']
   const ownChange = ['null: username', 'currentPassword: current-password', 'newPassword: new-password']
-  expect(await purposes('/', '#sign-in-again')).toEqual(['null: username', 'password: current-password'])
+  expect(await purposes('/', '#reauthentication')).toEqual(['null: username', 'password: current-password'])
   expect(await purposes('/', '#change-password form')).toEqual(ownChange)
-  expect(await purposes('/', '#change-email form')).toEqual([own[0], 'email: email', own[1]])
+  expect(await purposes('/', '#change-email form')).toEqual(['email: email'])
   expect(await purposes('/auth/verify', '#code-form')).toEqual([...withCode, 'password: current-password'])
   expect(await purposes('/auth/reset', '#code-form')).toEqual([...withCode, 'password: new-password'])
   expect(await purposes('/auth/reset', '#reset-form')).toEqual(['password: new-password'])
@@ -232,7 +239,7 @@ async function faultsOf(page: Page, state: string): Promise<string[]> {
 test('home: no state of it has a fault that axe-core knows, and none is wider than a small phone', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const faults: string[] = []
   const check = async (state: string) => faults.push(...(await faultsOf(page, state)))
   const press = (name: string) => page.getByRole('button', { name, exact: true }).click()
@@ -259,15 +266,15 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   await check('create account, weak password')
   await follow('Forgot your password?')
   await check('forgot password')
-  await press('Send the reset mail')
-  await expectView(page, 'Check your mail')
+  await press('Send reset email')
+  await expectView(page, 'Check your email')
   await check('reset mailed')
   await field(page, 'Code').fill('000000')
   await field(page, 'New password').fill(OTHER_PASSWORD)
   await press('Change my password')
   await expectText(page, 'The code is not valid')
   await check('reset code refused')
-  await follow('No confirmation mail?')
+  await follow('No confirmation email?')
   await check('new confirmation mail')
 
   const stranger = newAddress()
@@ -281,16 +288,16 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   await expectText(page, 'The address is not confirmed yet')
   await check('sign in, not confirmed')
   await visitor.context.clearCookies()
-  await press('Send a new mail')
-  await expectView(page, 'Check your mail')
+  await press('Send a new email')
+  await expectView(page, 'Check your email')
   visitor.expected.push(/status of 503/)
   await page.goto('/')
   await fillSignIn(page, email, PASSWORD)
   await check('signed in')
   await press('Refresh now')
-  await expectText(page, 'Refreshed: a new access token')
+  await expectText(page, 'Refreshed: new access token')
   await press('Call a function')
-  await expectText(page, 'The function knows you')
+  await expectText(page, 'The function responded')
   await check('signed in, with a status')
   await visitRooms(page, email, check)
   await page.getByRole('link', { name: 'Session' }).click()
@@ -327,11 +334,13 @@ async function visitRooms(
   await enter('Devices', 'Your devices')
   await expectText(page, 'this device')
   await check('devices')
-  await press('End all others')
-  await expectText(page, 'Sign in again to do this')
-  await press('Sign in and end it')
+  await press('Sign out all others')
+  await expectText(page, 'Confirm it’s you')
+  await check('devices, password asked')
+  await press('Continue')
   await expectText(page, 'Password is missing.')
-  await check('devices, sign in again')
+  await check('devices, password missing')
+  await press('Cancel')
   await enter('Password', 'Change your password')
   await check('password')
   await press('Change password')
@@ -339,20 +348,19 @@ async function visitRooms(
   await check('password, fields missing')
   await enter('Email', 'Change your email address')
   await field(page, 'New email address').fill('not an address')
-  await field(page, 'Current password').fill(PASSWORD)
   await press('Change email address')
   await page.locator('#change-email-new[aria-invalid]').waitFor()
   await check('address, refused')
   await enter('Delete', 'Delete your account')
   await press('Delete account')
-  await expectText(page, 'Tick this to go on.')
+  await expectText(page, 'Tick the box to continue.')
   await check('deletion, fields missing')
 }
 
 test('the pages of mailed links: no state of them has such a fault', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const account = await openAccount(visitor, inboxUrl)
+  const account = await openAccount()
   const faults: string[] = []
   const check = async (state: string) => faults.push(...(await faultsOf(page, state)))
   const press = (name: string) => page.getByRole('button', { name, exact: true }).click()
@@ -360,17 +368,17 @@ test('the pages of mailed links: no state of them has such a fault', async () =>
   const email = await register(await visit())
   const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
   await page.goto('/auth/verify')
-  await expectView(page, 'Open the link in your mail')
+  await expectView(page, 'Open the link in your email')
   await check('verify, no link')
   await press('Confirm my address')
   await expectText(page, 'Code is missing.')
   await check('verify, no link, fields missing')
-  await press('Ask for a new mail')
-  await expectView(page, 'Ask for a new mail')
+  await press('Request a new email')
+  await expectView(page, 'Request a new email')
   await check('verify, new mail')
   await field(page, 'Email address').fill(email)
-  await press('Send a new mail')
-  await expectView(page, 'Check your mail')
+  await press('Send a new email')
+  await expectView(page, 'Check your email')
   const mails = await mailsTo(inboxUrl, email, 'verify', 2)
   await field(page, 'Code').fill(codeIn(mails.at(-1)?.text))
   await press('Confirm my address')
@@ -383,7 +391,7 @@ test('the pages of mailed links: no state of them has such a fault', async () =>
   await press('Confirm my address')
   await field(page, 'Password').fill(OTHER_PASSWORD)
   await press('Confirm my address')
-  await expectText(page, 'That is not the password')
+  await expectText(page, 'Wrong password. Try again.')
   await check('verify, wrong password')
   await field(page, 'Password').fill(PASSWORD)
   await press('Confirm my address')
@@ -392,11 +400,11 @@ test('the pages of mailed links: no state of them has such a fault', async () =>
   await page.goto('about:blank')
   await page.goto(linkIn(confirmation))
   await press('Confirm my address')
-  await expectView(page, 'This link was used before')
-  await check('verify, spent')
+  await expectView(page, 'This link has already been used')
+  await check('verify, used')
 
   await page.goto('/auth/reset')
-  await expectView(page, 'Open the link in your mail')
+  await expectView(page, 'Open the link in your email')
   await check('reset, no link')
   await context.request.post('/api/auth/reset', { data: { email: account } })
   const [reset] = await mailsTo(inboxUrl, account, 'reset')
@@ -412,23 +420,23 @@ test('the pages of mailed links: no state of them has such a fault', async () =>
   await expectView(page, 'Your password is changed')
   await check('reset, changed')
 
-  await page.goto('/auth/stop')
-  await expectView(page, 'Open the link in your mail')
-  await check('stop, no link')
+  await page.goto('/auth/cancel')
+  await expectView(page, 'Open the link in your email')
+  await check('cancel, no link')
   await page.goto('/')
   await fillSignIn(page, account, OTHER_PASSWORD)
   await context.request.patch('/api/auth/account', {
-    data: { currentPassword: OTHER_PASSWORD, email: newAddress() },
+    data: { email: newAddress() },
   })
-  const [stop] = await mailsTo(inboxUrl, account, 'stop')
-  for (const done of ['The change is stopped', 'There is nothing to stop']) {
+  const [cancel] = await mailsTo(inboxUrl, account, 'cancel')
+  for (const done of ['The change is canceled', 'There is nothing to cancel']) {
     await page.goto('about:blank')
-    await page.goto(linkIn(stop))
-    await expectView(page, 'Stop the change of address')
-    await check('stop, ready')
-    await press('Stop this change')
+    await page.goto(linkIn(cancel))
+    await expectView(page, 'Cancel the change of address')
+    await check('cancel, ready')
+    await press('Cancel the change')
     await expectView(page, done)
-    await check(`stop: ${done}`)
+    await check(`cancel: ${done}`)
   }
   await page.goto('/auth/problems')
   await check('problems')

@@ -1,14 +1,15 @@
-/** The demo app with somebody signed in: devices, password, address, deletion, other tabs, and what it says of each step. */
+/** The demo app, signed in: devices, step-up, password, address, deletion, several tabs, and the panel. */
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { inboxUrl, query, visit } from './app.ts'
 import { linkIn, mailsTo } from './mails.ts'
 import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, signIn } from './people.ts'
-import { fillSignIn, pressConfirm, refresh, signOut } from './story.ts'
+import { fillSignIn, pressConfirmElsewhere, refresh, signOut } from './story.ts'
 import { expectText, expectView, field, type Visitor } from './visitors.ts'
 
 const PHONE =
-  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1'
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) ' +
+  'Version/18.0 Mobile/15E148 Safari/604.1'
 
 interface SignedIn {
   visitor: Visitor
@@ -18,7 +19,7 @@ interface SignedIn {
 
 async function signedIn(): Promise<SignedIn> {
   const visitor = await visit()
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await signIn(visitor, email)
   return { visitor, page: visitor.page, email }
 }
@@ -49,7 +50,7 @@ async function expectPanel(page: Page, text: string | RegExp): Promise<void> {
 }
 
 function cookieInPanel(page: Page, name: string): Promise<string> {
-  return page.locator(`[data-cookie="${name}"] .held`).innerText()
+  return page.locator(`[data-cookie="${name}"] .cookie-state`).innerText()
 }
 
 /** As if all of the account's sessions had begun ten minutes ago. */
@@ -63,7 +64,7 @@ async function ageSignIns(email: string): Promise<void> {
 
 // --- Devices ---
 
-test('devices: each is listed, another one can be ended, and that one learns it at its next refresh', async () => {
+test('devices: each is listed, another one can be signed out, and learns it at its next refresh', async () => {
   const { page, email } = await signedIn()
   const phone = await signedInByPhone(email)
   await openRoom(page, 'Devices', 'Your devices')
@@ -73,48 +74,126 @@ test('devices: each is listed, another one can be ended, and that one learns it 
   expect(await own.getByRole('button').count()).toBe(0)
   expect(await own.innerText()).toContain('Chrome on Linux')
 
-  await press(page, /^End session of Safari on iPhone/)
+  await press(page, /^Sign out Safari on iPhone/)
   await expectStatus(page, 'That device is signed out.')
   await expect.poll(() => items.count()).toBe(1)
   expect(await page.evaluate('document.activeElement.textContent')).toBe('Your devices')
-  expect(await page.getByRole('button', { name: 'End all others' }).isVisible()).toBe(false)
+  expect(await page.getByRole('button', { name: 'Sign out all others' }).isVisible()).toBe(false)
 
   await press(phone.page, 'Refresh now')
   await expectView(phone.page, 'Sign in')
   await expectText(phone.page, 'Your session has ended.')
 })
 
-test('devices: long after the sign-in the password is asked for in place, and then it is done without another press', async () => {
+// --- Step-up ---
+
+const dialogOf = (page: Page) => page.getByRole('dialog', { name: 'Confirm it’s you' })
+
+test('step-up: the password is asked for in place, and then the request is repeated', async () => {
   const { visitor, page, email } = await signedIn()
   await signedInByPhone(email)
   await ageSignIns(email)
   await openRoom(page, 'Devices', 'Your devices')
-  await press(page, 'End all others')
-  await page.getByRole('heading', { name: 'Sign in again to do this' }).waitFor()
-  await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('sign-in-again-password')
+  await press(page, 'Sign out all others')
+  await dialogOf(page).waitFor()
+  await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('reauthentication-password')
   await expectPanel(page, 'reauthentication-required')
 
   await field(page, 'Password').fill(OTHER_PASSWORD)
-  await press(page, 'Sign in and end it')
-  await expectText(page, 'That is not your password. Try again.')
+  await press(page, 'Continue')
+  await expectText(page, 'Wrong password. Try again.')
   await field(page, 'Password').fill(PASSWORD)
-  await press(page, 'Sign in and end it')
-  await expectStatus(page, 'Every other device is signed out.')
-  expect(await page.getByRole('heading', { name: 'Sign in again to do this' }).isVisible()).toBe(false)
+  await press(page, 'Continue')
+  await expectStatus(page, 'All other devices are signed out.')
+  expect(await dialogOf(page).isVisible()).toBe(false)
   await expect.poll(() => page.locator('.device-client').allInnerTexts()).toEqual(['Chrome on Linux'])
   // The password is nowhere left.
-  expect(await page.locator('#sign-in-again-password').inputValue()).toBe('')
+  expect(await page.locator('#reauthentication-password').inputValue()).toBe('')
   expect((await visitor.context.cookies()).map(({ name }) => name).toSorted()).toEqual([
-    'known-browser',
+    'device',
     'session',
     'signed-in',
   ])
 })
 
+test('step-up: a form keeps its input, whether the dialog is canceled or not', async () => {
+  const { page, email } = await signedIn()
+  await ageSignIns(email)
+  const newEmail = newAddress()
+  await openRoom(page, 'Email', 'Change your email address')
+  await field(page, 'New email address').fill(newEmail)
+  await press(page, 'Change email address')
+  await field(page, 'Password').fill(PASSWORD)
+  await press(page, 'Show password')
+  await page.keyboard.press('Escape')
+  await dialogOf(page).waitFor({ state: 'hidden' })
+  expect(await page.evaluate('document.activeElement.textContent')).toBe('Change email address')
+  expect(await field(page, 'New email address').inputValue()).toBe(newEmail)
+
+  await press(page, 'Change email address')
+  await dialogOf(page).waitFor()
+  expect(await field(page, 'Password').inputValue()).toBe('')
+  expect(await field(page, 'Password').getAttribute('type')).toBe('password')
+  await field(page, 'Password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await expectStatus(page, `We’ve sent an email to ${newEmail}.`)
+})
+
+test('step-up: deletion and signing out everywhere ask for the password, too', async () => {
+  const { page, email } = await signedIn()
+  await ageSignIns(email)
+  await press(page, 'Sign out everywhere')
+  await field(page, 'Password').fill(PASSWORD)
+  await press(page, 'Continue')
+  await expectStatus(page, 'You are signed out on every device.')
+
+  await fillSignIn(page, email, PASSWORD)
+  await ageSignIns(email)
+  await openRoom(page, 'Delete', 'Delete your account')
+  await page.getByLabel('Delete my account permanently').check()
+  await press(page, 'Delete account')
+  await field(page, 'Password').fill(PASSWORD)
+  await press(page, 'Continue')
+  await expectStatus(page, 'Your account is deleted.')
+})
+
+test('step-up: if the session has ended meanwhile, the dialog closes and the sign-in form is shown', async () => {
+  const { page, email } = await signedIn()
+  await ageSignIns(email)
+  await press(page, 'Sign out everywhere')
+  await dialogOf(page).waitFor()
+  await query(
+    `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reset'
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+  )
+  await field(page, 'Password').fill(PASSWORD)
+  await press(page, 'Continue')
+  await expectView(page, 'Sign in')
+  await expectText(page, 'Your session has ended.')
+  expect(await dialogOf(page).isVisible()).toBe(false)
+})
+
+// --- Devices ---
+
+test('devices: where a session was last used is shown if that is elsewhere', async () => {
+  const { page, email } = await signedIn()
+  await query(
+    `UPDATE sessions SET ip = '203.0.113.7', last_client = $2, last_ip = '198.51.100.9'
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+    'Safari on iPhone',
+  )
+  await openRoom(page, 'Devices', 'Your devices')
+  const facts = page.locator('.device-facts li')
+  await expect.poll(() => facts.first().innerText()).toMatch(/^Signed in .*, from 203\.0\.113\.x$/)
+  expect(await facts.nth(1).innerText()).toMatch(/^Last used .*, from Safari on iPhone, 198\.51\.100\.x$/)
+})
+
 test('devices: where the session has ended meanwhile, asking for the list leads to the sign-in form', async () => {
   const { page, email } = await signedIn()
   await query(
-    `UPDATE sessions SET revoked_at = now() - interval '1 minute', revoked_because = 'reset'
+    `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reset'
      WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
     email,
   )
@@ -127,7 +206,7 @@ test('devices: where the session has ended meanwhile, asking for the list leads 
 test('an end that the cookies tell before the answer does is still told as one', async () => {
   const { visitor, page, email } = await signedIn()
   await query(
-    `UPDATE sessions SET revoked_at = now() - interval '1 minute', revoked_because = 'reset'
+    `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reset'
      WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
     email,
   )
@@ -150,7 +229,7 @@ test('an end that the cookies tell before the answer does is still told as one',
 
 // --- The account ---
 
-test('password: faults go beside their fields; then this device stays signed in, with its tabs, and others do not', async () => {
+test('password: errors appear beside their fields; only this browser stays signed in', async () => {
   const { visitor, page, email } = await signedIn()
   const phone = await signedInByPhone(email)
   const second = await visitor.context.newPage()
@@ -168,7 +247,7 @@ test('password: faults go beside their fields; then this device stays signed in,
   await field(page, 'Current password').fill('not this one at all')
   await field(page, 'New password').fill(OTHER_PASSWORD)
   await press(page, 'Change password')
-  await page.locator('#change-password-current-error').filter({ hasText: 'not your password' }).waitFor()
+  await page.locator('#change-password-current-error').filter({ hasText: 'Wrong password' }).waitFor()
   expect(await field(page, 'New password').inputValue()).toBe(OTHER_PASSWORD)
   await field(page, 'Current password').fill(PASSWORD)
   await press(page, 'Change password')
@@ -186,18 +265,17 @@ test('address: the new one is confirmed by its link, and only then it is the acc
   const newEmail = newAddress()
   await openRoom(page, 'Email', 'Change your email address')
   await field(page, 'New email address').fill('not an address')
-  await field(page, 'Current password').fill(PASSWORD)
   await press(page, 'Change email address')
   await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('change-email-new')
   expect(await page.locator('#change-email-new-error').innerText()).not.toBe('')
   await field(page, 'New email address').fill(newEmail)
   await press(page, 'Change email address')
-  await expectStatus(page, `We have sent a mail to ${newEmail}.`)
+  await expectStatus(page, `We’ve sent an email to ${newEmail}.`)
   await expectText(page, email)
 
   const [mail] = await mailsTo(inboxUrl, newEmail, 'verify')
   await page.goto(linkIn(mail))
-  await pressConfirm(page)
+  await pressConfirmElsewhere(page)
   await page.goto('/')
   await expectView(page, 'You are signed in')
   await expectText(page, newEmail)
@@ -206,18 +284,17 @@ test('address: the new one is confirmed by its link, and only then it is the acc
   expect(await field(page, 'Email address').inputValue()).toBe('')
 })
 
-test('deletion: it wants the password and a tick; then the account is gone, here, in other tabs and on other devices', async () => {
+test('deletion: it wants a tick; then the account is gone, here, in other tabs and on other devices', async () => {
   const { visitor, page, email } = await signedIn()
   const phone = await signedInByPhone(email)
   const second = await visitor.context.newPage()
   await second.goto('/')
   await expectView(second, 'You are signed in')
   await openRoom(page, 'Delete', 'Delete your account')
-  await field(page, 'Current password').fill(PASSWORD)
   await press(page, 'Delete account')
-  await expectText(page, 'Tick this to go on.')
+  await expectText(page, 'Tick the box to continue.')
   expect(await page.evaluate('document.activeElement.id')).toBe('delete-account-sure')
-  await page.getByLabel('Delete my account for good').check()
+  await page.getByLabel('Delete my account permanently').check()
   await press(page, 'Delete account')
   await expectView(page, 'Sign in')
   await expectStatus(page, 'Your account is deleted.')
@@ -245,7 +322,7 @@ test('sign out everywhere: this device at once, the other one at its next refres
 test('tabs: who signs in or out in one is seen in the other at once, without a look or a request', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const second = await context.newPage()
   await second.goto('/#devices')
   await expectView(second, 'Sign in')
@@ -254,7 +331,7 @@ test('tabs: who signs in or out in one is seen in the other at once, without a l
   await signIn(visitor, email)
   await expectView(second, 'Your devices')
   await expectPanel(second, 'Another tab of this browser signed in.')
-  await second.getByText('The client renews it').waitFor()
+  await second.getByText('Renewed by the client').waitFor()
   await signOut(page)
   await expectView(second, 'Sign in')
   await expectText(second, 'You are no longer signed in.')
@@ -265,7 +342,7 @@ test('tabs: who signs in or out in one is seen in the other at once, without a l
 
 test('tabs: another account that signs in takes the place of the one before, with nothing of it left', async () => {
   const { visitor, page, email } = await signedIn()
-  const other = await openAccount(await visit(), inboxUrl)
+  const other = await openAccount()
   await openRoom(page, 'Password', 'Change your password')
   await field(page, 'Current password').fill(PASSWORD)
   const second = await visitor.context.newPage()
@@ -301,9 +378,9 @@ test('back, forward and reload go through the parts of the account', async () =>
 test('the panel tells cookies, calls, session and token as they are, and never a whole token', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await page.goto('/')
-  await expectPanel(page, 'The browser holds no signed-in cookie.')
+  await expectPanel(page, 'The browser has no signed-in cookie.')
   expect(await cookieInPanel(page, 'session')).toBe('none')
   expect(await cookieInPanel(page, 'signed-in')).toBe('none')
   await expectPanel(page, 'None yet.')
@@ -316,9 +393,9 @@ test('the panel tells cookies, calls, session and token as they are, and never a
   const answered = page.waitForResponse(/\/api\/auth\/login$/)
   await fillSignIn(page, email, PASSWORD)
   const { accessToken, session } = await (await answered).json()
-  await expectPanel(page, 'The password was right, and a session began.')
-  for (const name of ['session', 'signed-in', 'known-browser']) {
-    expect(await cookieInPanel(page, name), name).toBe('held')
+  await expectPanel(page, 'The password was right, and a session was created.')
+  for (const name of ['session', 'signed-in', 'device']) {
+    expect(await cookieInPanel(page, name), name).toBe('set')
   }
   expect(await page.locator('#calls li').allInnerTexts()).toEqual([
     expect.stringMatching(/^POST \/api\/auth\/login\s+200$/),
@@ -336,19 +413,19 @@ test('the panel tells cookies, calls, session and token as they are, and never a
   expect(content).not.toContain(PASSWORD)
 
   await press(page, 'Call a function')
-  await expectStatus(page, `The function knows you as ${email}.`)
+  await expectStatus(page, `The function responded: signed in as ${email}.`)
   await signOut(page)
-  await expectPanel(page, 'The session was ended in the database first')
+  await expectPanel(page, 'The session was revoked first')
   expect(await cookieInPanel(page, 'session')).toBe('none')
-  expect(await cookieInPanel(page, 'known-browser')).toBe('held')
-  await expectPanel(page, 'None: nobody is signed in on this page.')
+  expect(await cookieInPanel(page, 'device')).toBe('set')
+  await page.locator('#no-token').waitFor()
   expect(await page.locator('#token-claims').textContent()).toBe('')
 })
 
-test('the countdowns run, to the token’s end, its renewal and both ends of the session', async () => {
+test('the countdowns run, to the token’s end, its renewal and the end of the session', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await page.clock.install()
   await signIn(visitor, email)
   await page.clock.pauseAt(Date.now() + 60_000)
@@ -357,23 +434,22 @@ test('the countdowns run, to the token’s end, its renewal and both ends of the
     const [, days = '0', clock = ''] = /in (?:(\d+) days? )?([\d:]+)/.exec(text) ?? []
     return clock.split(':').reduce((sum, part) => sum * 60 + Number(part), 0) + Number(days) * 86_400
   }
-  const selectors = ['#token-expires', '#token-renewed', '.idle-in', '.ends-in']
+  const selectors = ['#token-expires', '#token-renewed', '.ends-in']
   const before = await Promise.all(selectors.map(seconds))
   await page.clock.runFor(100_000)
   const after = await Promise.all(selectors.map(seconds))
   expect(after).toEqual(before.map((left) => left - 100))
-  const [token = 0, renewal = 0, idle = 0, absolute = 0] = before
+  const [token = 0, renewal = 0, absolute = 0] = before
   expect(token).toBeGreaterThan(13 * 60)
   expect(token).toBeLessThanOrEqual(14 * 60)
   expect(token - renewal).toBe(60)
-  expect(idle).toBeGreaterThan(7 * 86_400 - 120)
   expect(absolute).toBeGreaterThan(30 * 86_400 - 120)
 
   await page.clock.runFor(15 * 60_000)
   await expectPanel(page, 'has expired')
   await expectPanel(page, 'when it is next used')
   await press(page, 'Call a function')
-  await expectStatus(page, `The function knows you as ${email}.`)
+  await expectStatus(page, `The function responded: signed in as ${email}.`)
   const calls = await page.locator('#calls code').allInnerTexts()
   expect(calls.slice(0, 2)).toEqual(['GET /api/auth/account', 'POST /api/auth/refresh'])
 })

@@ -1,8 +1,8 @@
-/** The API reference at /docs: Swagger UI under the CSP of every page, for everybody, and with the cookie in what is tried there. */
+/** The API reference at /docs: Swagger UI under the CSP of every page; accessible; sends the session cookie. */
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { inboxUrl, origin, served, visit } from './app.ts'
+import { origin, served, visit } from './app.ts'
 import { newAddress, openAccount, PASSWORD } from './people.ts'
 
 /** The operation of that summary, opened. */
@@ -23,7 +23,7 @@ async function execute(operation: Awaited<ReturnType<typeof openOperation>>): Pr
 test('every operation is there, and what is tried signs in and is signed in, by the cookie', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await context.clearCookies()
   const before = served.length
   await page.goto('/docs')
@@ -75,7 +75,7 @@ test('an operation is opened and tried by the keyboard alone', async () => {
   await page.goto('/docs')
   const operation = page
     .locator('.opblock')
-    .filter({ has: page.getByText('Ask for a reset', { exact: true }) })
+    .filter({ has: page.getByText('Request a password reset', { exact: true }) })
   const press = async (name: string | RegExp) => {
     const button = operation.getByRole('button', { name }).first()
     const hasFocus = () => button.evaluate((element) => element === document.activeElement)
@@ -117,7 +117,7 @@ test.each(['light', 'dark'] as const)(
     const login = await openOperation(page, 'Sign in')
     await login.getByLabel('Request body').fill(JSON.stringify({ email: newAddress(), password: PASSWORD }))
     await execute(login)
-    await openOperation(page, 'End one session, or all others')
+    await openOperation(page, 'Revoke one session, or all others')
     await openOperation(page, 'Change the password or the address')
     faults.push(...(await faultsOf(page, 'tried')))
     await page.setViewportSize({ width: NARROWEST_PX, height: 800 })

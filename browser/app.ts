@@ -39,7 +39,11 @@ const SERVER_STOP_MS = 2_000
 let chromium: Browser
 let visitors: Visitor[] = []
 let stopServer: () => Promise<void> = async () => {}
-const pool = new Pool({ connectionString: stackEnvironment['DATABASE_URL'], max: 2 })
+const pool = new Pool({
+  connectionString: stackEnvironment['DATABASE_URL'],
+  max: 2,
+  options: '-c search_path=latchkey',
+})
 pool.on('error', () => {})
 
 beforeAll(async () => {
@@ -110,7 +114,7 @@ async function startSources(environment: Record<string, string>): Promise<() => 
   return () => child.end('SIGTERM', SERVER_STOP_MS)
 }
 
-/** A new browser for this test; it is closed, and what went wrong in it is reported, when the test ends. */
+/** A new browser. It is closed when the test ends, and errors on its console fail the test. */
 export async function visit(options?: VisitorOptions): Promise<Visitor> {
   const visitor = await newVisitor(chromium, origin, options)
   visitors.push(visitor)

@@ -1,9 +1,10 @@
-/** The browser client in real Chromium: several tabs, lost answers, sleep, wrong clocks, and nothing asked in vain. */
+/** The browser client in real Chromium: several tabs, lost responses, sleep, wrong clocks, no needless requests. */
 import type { Page, Route } from 'playwright-core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type * as Client from '../client/auth.ts'
-import { gateway, inboxUrl, query, served, visit } from './app.ts'
-import { openAccount, OTHER_PASSWORD, PASSWORD } from './people.ts'
+import { gateway, inboxUrl, origin, query, served, visit } from './app.ts'
+import { linkIn, mailsTo } from './mails.ts'
+import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, tokenOf } from './people.ts'
 import type { Visitor, VisitorOptions } from './visitors.ts'
 
 declare global {
@@ -78,11 +79,20 @@ async function loseAnswers(page: Page, path: string, count: number): Promise<voi
   )
 }
 
+/** As if the reuse interval had gone by since the last rotation. */
+async function ageRotation(email: string): Promise<void> {
+  await query(
+    `UPDATE sessions SET rotated_at = rotated_at - interval '31 seconds'
+     WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+  )
+}
+
 async function signedInVisitor(
   options?: VisitorOptions,
 ): Promise<{ visitor: Visitor; email: string; page: Page }> {
   const visitor = await visit(options)
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const page = await newTab(visitor)
   await logIn(page, email)
   served.length = 0
@@ -142,7 +152,7 @@ describe('asking', () => {
     ['ten minutes slow', -600],
   ])('a clock that is %s changes nothing', async (_, seconds) => {
     const visitor = await visit()
-    const email = await openAccount(visitor, inboxUrl)
+    const email = await openAccount()
     const page = await newTab(visitor, seconds * 1000)
     await logIn(page, email)
     for (let round = 0; round < 3; round += 1) expect(await callApp(page)).toBe(200)
@@ -167,7 +177,7 @@ describe('asking', () => {
 describe('several tabs', () => {
   test('a tab that signs in or out tells the others', async () => {
     const visitor = await visit()
-    const email = await openAccount(visitor, inboxUrl)
+    const email = await openAccount()
     const [first, second] = [await newTab(visitor), await newTab(visitor)]
     await Promise.all([watch(first), watch(second)])
     served.length = 0
@@ -184,21 +194,16 @@ describe('several tabs', () => {
   test('tabs that refresh in the same moment all stay signed in', async () => {
     const { visitor, email } = await signedInVisitor()
     for (let round = 0; round < 5; round += 1) {
-      await query(
-        `UPDATE sessions SET turned_at = turned_at - interval '31 seconds'
-         WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
-        email,
-      )
+      await ageRotation(email)
       const tabs = await Promise.all(Array.from({ length: 4 }, () => newTab(visitor)))
       expect(await Promise.all(tabs.map(callApp))).toEqual([200, 200, 200, 200])
       await Promise.all(tabs.map((tab) => tab.close()))
     }
   })
 
-  test('an account that signed in elsewhere in the browser takes the place of the one before, in every tab', async () => {
+  test('another account that signs in replaces the one before, in every tab', async () => {
     const { visitor, page } = await signedInVisitor()
-    const other = await visit()
-    const email = await openAccount(other, inboxUrl)
+    const email = await openAccount()
     await watch(page)
     const second = await newTab(visitor)
     await logIn(second, email)
@@ -214,21 +219,56 @@ describe('when something goes wrong', () => {
   test('an answer that was lost is asked for again, and the session goes on', async () => {
     const { visitor, email } = await signedInVisitor()
     visitor.expected.push(/ERR_FAILED/)
-    await query(
-      `UPDATE sessions SET turned_at = turned_at - interval '31 seconds'
-       WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
-      email,
-    )
+    await ageRotation(email)
     const page = await newTab(visitor)
     await loseAnswers(page, 'refresh', 2)
     expect(await callApp(page)).toBe(200)
     expect(await stateOf(page)).toBe('signed-in')
     expect(calls('refresh')).toBe(3)
-    const [{ generation }] = await query(
-      'SELECT generation FROM sessions JOIN users ON users.id = user_id WHERE email = $1',
+    const [{ counter }] = await query(
+      'SELECT counter FROM sessions JOIN users ON users.id = user_id WHERE email = $1',
       email,
     )
-    expect(Number(generation)).toBe(1)
+    expect(Number(counter)).toBe(1)
+  })
+
+  test('a request that gets `refresh-required` is repeated after a refresh', async () => {
+    const { visitor, page, email } = await signedInVisitor()
+    await ageRotation(email)
+    // A rotation whose response never reached the browser, longer ago than the reuse interval.
+    const [cookie] = (await visitor.context.cookies()).filter(({ name }) => name === 'session')
+    const rotated = await fetch(`${origin}/api/auth/refresh`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', cookie: `session=${cookie?.value}` },
+      body: '{}',
+    })
+    expect(rotated.status).toBe(200)
+    await ageRotation(email)
+    served.length = 0
+    const sessions = await page.evaluate(() => auth.listSessions())
+    expect(sessions).toMatchObject({ ok: true })
+    expect(served.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      'GET /api/auth/sessions',
+      'POST /api/auth/refresh',
+      'GET /api/auth/sessions',
+    ])
+  })
+
+  test('`refresh-required` from refresh signs nobody out, and is tried again after the reuse interval', async () => {
+    const { visitor } = await signedInVisitor()
+    const page = await newTab(visitor)
+    await page.clock.install()
+    const body = JSON.stringify({ code: 'refresh-required', title: '', detail: '' })
+    await page.route('**/api/auth/refresh', (route) => route.fulfill({ status: 401, body }), { times: 1 })
+    await watch(page)
+    await expect
+      .poll(() => page.evaluate(() => auth.session.check()).then(({ kind }) => kind))
+      .toBe('unknown')
+    for (let round = 0; round < 5; round += 1) expect(await check(page)).toBe('unknown')
+    expect(calls('refresh')).toBe(0)
+    await page.clock.fastForward(32_000)
+    await page.waitForFunction(() => auth.session.getSnapshot().kind === 'signed-in')
+    expect(calls('refresh')).toBe(1)
   })
 
   test('offline it does not storm: three tries, then a pause; and back at once when the connection is', async () => {
@@ -262,7 +302,7 @@ describe('when something goes wrong', () => {
     expect(await check(page)).toBe('signed-in')
   })
 
-  test('a refresh at a person’s wish waits for no pause, tells why it failed, and reaches the other tabs', async () => {
+  test('a refresh on demand ignores pauses, says why it failed, and reaches the other tabs', async () => {
     const { visitor, page } = await signedInVisitor()
     visitor.expected.push(/status of 503/)
     const second = await newTab(visitor)
@@ -295,14 +335,14 @@ describe('when something goes wrong', () => {
     expect(await stateOf(page)).toBe('signed-out')
   })
 
-  test('a device that slept through the token wakes up signed in; one that slept through the session, signed out', async () => {
+  test('a device that slept past its token wakes up signed in; past its session, signed out', async () => {
     const { page, email } = await signedInVisitor()
     await watch(page)
     await sleep(page, 3600)
     await expect.poll(() => calls('refresh')).toBe(1)
     expect(await callApp(page)).toBe(200)
     await query(
-      `UPDATE sessions SET expires_at = now() - interval '1 second'
+      `UPDATE sessions SET idle_expires_at = now() - interval '1 second'
        WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
       email,
     )
@@ -337,7 +377,7 @@ describe('when something goes wrong', () => {
     await page.route('**/api/auth/logout', (route) => route.abort())
     expect(await page.evaluate(() => auth.logout())).toMatchObject({
       ok: false,
-      problem: { code: 'no-answer', status: 0 },
+      problem: { code: 'network-error', status: 0 },
     })
     expect(await stateOf(page)).toBe('signed-in')
     expect(await callApp(page)).toBe(200)
@@ -346,7 +386,7 @@ describe('when something goes wrong', () => {
   test('a session that was ended elsewhere is noticed at the next refusal', async () => {
     const { page, email } = await signedInVisitor()
     await query(
-      `UPDATE sessions SET revoked_at = now() - interval '1 minute', revoked_because = 'theft'
+      `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reuse'
        WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
       email,
     )
@@ -380,8 +420,47 @@ describe('what it answers', () => {
       ok: false,
       problem: { code: 'weak-password', errors: [{ pointer: '#/password' }] },
     })
-    const devices = await page.evaluate(() => auth.devices())
-    expect(devices).toMatchObject({ ok: true, answer: { sessions: [{ client: expect.any(String) }] } })
+    const sessions = await page.evaluate(() => auth.listSessions())
+    expect(sessions).toMatchObject({ ok: true, answer: { sessions: [{ client: expect.any(String) }] } })
+  })
+
+  test('verifying an address in the browser that registered signs in, in every tab', async () => {
+    const visitor = await visit()
+    const [page, second] = [await newTab(visitor), await newTab(visitor)]
+    await watch(second)
+    const email = newAddress()
+    const person = { email, password: PASSWORD, remember: false }
+    expect(await page.evaluate((body) => auth.register(body), person)).toMatchObject({ ok: true })
+    const [mail] = await mailsTo(inboxUrl, email, 'verify')
+    const verified = await page.evaluate((token) => auth.verify({ token }), tokenOf(linkIn(mail)))
+    expect(verified).toMatchObject({ ok: true, answer: { status: 'signed-in', user: { email } } })
+    expect(await stateOf(page)).toBe('signed-in')
+    await second.waitForFunction(() => auth.session.getSnapshot().kind === 'signed-in')
+    expect([await callApp(page), await callApp(second)]).toEqual([200, 200])
+    expect(calls('refresh')).toBe(0)
+  })
+
+  test('step-up: refused until reauthenticated, then done', async () => {
+    const { page, email } = await signedInVisitor()
+    await query(
+      `UPDATE sessions SET authenticated_at = authenticated_at - interval '10 minutes'
+       WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+      email,
+    )
+    const refused = { ok: false, problem: { code: 'reauthentication-required', status: 403 } }
+    const done = () => page.evaluate((address) => auth.changeEmail(address), newAddress())
+    expect(await done()).toMatchObject(refused)
+    expect(await page.evaluate(() => auth.logout({ everywhere: true }))).toMatchObject(refused)
+    expect(await stateOf(page)).toBe('signed-in')
+    expect(await page.evaluate((password) => auth.reauthenticate(password), OTHER_PASSWORD)).toMatchObject({
+      ok: false,
+      problem: { code: 'invalid-credentials' },
+    })
+    expect(await page.evaluate((password) => auth.reauthenticate(password), PASSWORD)).toMatchObject({
+      ok: true,
+      answer: { user: { email } },
+    })
+    expect(await done()).toMatchObject({ ok: true, answer: { status: 'check-email' } })
   })
 
   test('a changed password keeps this tab and the other one signed in, with new tokens', async () => {
@@ -398,10 +477,7 @@ describe('what it answers', () => {
     expect(calls('refresh')).toBe(0)
     await page.evaluate(() => auth.logout())
     await logIn(page, email, OTHER_PASSWORD)
-    const gone = await page.evaluate(
-      (currentPassword) => auth.deleteAccount({ currentPassword }),
-      OTHER_PASSWORD,
-    )
+    const gone = await page.evaluate(() => auth.deleteAccount())
     expect(gone).toMatchObject({ ok: true })
     expect(await stateOf(page)).toBe('signed-out')
     await second.waitForFunction(() => auth.session.getSnapshot().kind === 'signed-out')

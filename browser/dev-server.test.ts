@@ -1,5 +1,5 @@
 /**
- * A person's whole story against a started `npm run dev`: the real `vercel dev` and the stack's own inbox page, on ports and a
+ * A person's whole story against `npm run dev`: the real `vercel dev` and the stack's inbox page, on ports and a
  * directory of its own. Each call of a function starts a process there, so there is this one test.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -82,8 +82,6 @@ test(
     )
     const confirm = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
     await pressConfirm(confirm)
-    await confirm.getByRole('link', { name: 'Go to sign in' }).click()
-    await fillSignIn(confirm, email, PASSWORD)
     await refresh(confirm)
     await signOut(confirm)
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Frame, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { inboxUrl, origin, visit } from './app.ts'
+import { origin, visit } from './app.ts'
 import { openAccount, PASSWORD } from './people.ts'
 
 const page = readFileSync('docs/faq.md', 'utf8')
@@ -42,7 +42,7 @@ function call(
 test('a page that calls without credentials: the sign-in goes well, and the browser keeps nothing of it', async () => {
   const heading = 'The cookie is not set: fetch leaves cookies out'
   const visitor = await visit()
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await visitor.page.goto('/')
   const login = await call(visitor.page, 'login', { email, password: PASSWORD }, 'omit')
   expect(login.status).toBe(200)
@@ -60,7 +60,7 @@ test('an app in a frame of another site: the browser keeps no cookie for it, and
   const visitor = await visit()
   const { page: tab, context } = visitor
   visitor.expected.push(/frame-ancestors 'none'/, /chrome-error/)
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await context.route('http://other.example/', (route) =>
     route.fulfill({ contentType: 'text/html', body: `<iframe src="${origin}/framed"></iframe>` }),
   )

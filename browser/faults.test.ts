@@ -4,11 +4,11 @@ import { expect, test } from 'vitest'
 import { gateway, inboxUrl, visit } from './app.ts'
 import { codeIn, linkIn, mailsTo } from './mails.ts'
 import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register, signIn } from './people.ts'
-import { askForReset } from './story.ts'
+import { askForReset, signOut } from './story.ts'
 import { expectText, expectView, field, type Visitor } from './visitors.ts'
 
 const DATABASE_AWAY = 'Not available at the moment'
-const NO_ANSWER = 'No answer came. Try again.'
+const NO_ANSWER = 'The server didn’t respond. Try again.'
 
 function stopDatabase(visitor: Visitor): void {
   visitor.expected.push(/status of 503/)
@@ -58,7 +58,7 @@ async function pressThroughFaults(visitor: Visitor, button: string): Promise<voi
 test('home: with the API away every form says so and keeps what was typed, and then works', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const stranger = newAddress()
 
   await page.goto('/#create-account')
@@ -66,23 +66,24 @@ test('home: with the API away every form says so and keeps what was typed, and t
   await field(page, 'Email address').fill(stranger)
   await field(page, 'Password').fill(PASSWORD)
   await pressThroughFaults(visitor, 'Create account')
-  await expectView(page, 'Check your mail')
+  await expectView(page, 'Check your email')
   const [mail] = await mailsTo(inboxUrl, stranger, 'verify')
   await field(page, 'Code').fill(codeIn(mail?.text))
   await pressThroughFaults(visitor, 'Confirm my address')
-  await expectText(page, 'Your address is confirmed.')
+  await expectText(page, 'Your address is confirmed. You are signed in.')
+  await signOut(page)
 
-  await page.goto('/#verification-mail')
-  await expectView(page, 'No confirmation mail?')
+  await page.goto('/#verification-email')
+  await expectView(page, 'No confirmation email?')
   await field(page, 'Email address').fill(stranger)
-  await pressThroughFaults(visitor, 'Send a new mail')
-  await expectView(page, 'Check your mail')
+  await pressThroughFaults(visitor, 'Send a new email')
+  await expectView(page, 'Check your email')
 
-  await page.goto('/#reset-mail')
+  await page.goto('/#reset-email')
   await expectView(page, 'Forgot your password?')
   await field(page, 'Email address').fill(email)
-  await pressThroughFaults(visitor, 'Send the reset mail')
-  await expectView(page, 'Check your mail')
+  await pressThroughFaults(visitor, 'Send reset email')
+  await expectView(page, 'Check your email')
   const [reset] = await mailsTo(inboxUrl, email, 'reset')
   await field(page, 'Code').fill(codeIn(reset?.text))
   await field(page, 'New password').fill(OTHER_PASSWORD)
@@ -94,7 +95,7 @@ test('home: with the API away every form says so and keeps what was typed, and t
   await pressThroughFaults(visitor, 'Sign in')
   await expectView(page, 'You are signed in')
   await pressThroughFaults(visitor, 'Refresh now')
-  await expectText(page, 'Refreshed: a new access token')
+  await expectText(page, 'Refreshed: new access token')
   await pressThroughFaults(visitor, 'Sign out')
   await expectView(page, 'Sign in')
 })
@@ -102,18 +103,18 @@ test('home: with the API away every form says so and keeps what was typed, and t
 test('mailed links: with the API away the token and the new password are kept for the next press', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const account = await openAccount(visitor, inboxUrl)
+  const account = await openAccount()
   const email = await register(visitor)
   const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
   await page.goto(linkIn(confirmation))
   await pressThroughFaults(visitor, 'Confirm my address')
-  await expectView(page, 'Your address is confirmed')
+  await expectView(page, 'You are signed in')
 
   await page.goto('/auth/reset')
   await field(page, 'Email address').fill(account)
-  await page.getByRole('button', { name: 'Ask for a new mail' }).click()
-  await pressThroughFaults(visitor, 'Send a new mail')
-  await expectView(page, 'Check your mail')
+  await page.getByRole('button', { name: 'Request a new email' }).click()
+  await pressThroughFaults(visitor, 'Send a new email')
+  await expectView(page, 'Check your email')
   const [reset] = await mailsTo(inboxUrl, account, 'reset')
   await page.goto(linkIn(reset))
   await field(page, 'New password').fill(OTHER_PASSWORD)
@@ -124,7 +125,7 @@ test('mailed links: with the API away the token and the new password are kept fo
 test('home: whoever is signed in is not taken for signed out while the API is away', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await signIn(visitor, email)
   stopDatabase(visitor)
   await page.reload()
@@ -154,9 +155,11 @@ test('an answer that was lost on the way promises nothing, and the next press te
   await expectNotice(page, NO_ANSWER)
   await context.unroute('**/api/auth/verify')
   await page.getByRole('button', { name: 'Confirm my address' }).click()
-  await expectView(page, 'This link was used before')
-  await expectText(page, 'If it was you who used it, you can sign in.')
-  await signIn(visitor, email)
+  await expectView(page, 'This link has already been used')
+  await expectText(page, 'If you have used it, you can sign in.')
+  await page.getByRole('link', { name: 'Go to sign in' }).click()
+  await expectView(page, 'You are signed in')
+  await expectText(page, email)
 })
 
 test('offline, and with a page of an error in place of the answer, the sentences are others', async () => {

@@ -1,11 +1,11 @@
-/** Mailed links: what opens them without a press, where their tokens go, and what is said of those that no longer work. */
+/** Emailed links: scanners don't use them up, their tokens don't leak, and broken ones are explained. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { inboxUrl, origin, served, stackEnvironment, visit } from './app.ts'
 import { allMailsTo, linkIn, mailsTo, openMail, pressLink } from './mails.ts'
 import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register, signIn, tokenOf } from './people.ts'
-import { chooseNewPassword, pressConfirm } from './story.ts'
+import { chooseNewPassword, pressConfirm, pressConfirmElsewhere } from './story.ts'
 import { expectText, expectView, field, readableCookies, type Visitor } from './visitors.ts'
 
 Object.assign(process.env, stackEnvironment, { APP_URL: 'http://localhost' })
@@ -28,22 +28,25 @@ async function askForResetLink({ context }: Visitor, email: string): Promise<str
   return linkIn(mails.at(-1))
 }
 
-/** The links of a requested change of address: to confirm it, and to stop it. */
-async function askForNewAddress(visitor: Visitor, email: string): Promise<{ confirm: string; stop: string }> {
+/** The links of a requested change of address: to confirm it, and to cancel it. */
+async function askForNewAddress(
+  visitor: Visitor,
+  email: string,
+): Promise<{ confirm: string; cancel: string }> {
   await signIn(visitor, email)
   const newEmail = newAddress()
   const answer = await visitor.context.request.patch('/api/auth/account', {
-    data: { currentPassword: PASSWORD, email: newEmail },
+    data: { email: newEmail },
   })
   expect(answer.status()).toBe(200)
   const [confirm] = await mailsTo(inboxUrl, newEmail, 'verify')
-  const [stop] = await mailsTo(inboxUrl, email, 'stop')
-  return { confirm: linkIn(confirm), stop: linkIn(stop) }
+  const [cancel] = await mailsTo(inboxUrl, email, 'cancel')
+  return { confirm: linkIn(confirm), cancel: linkIn(cancel) }
 }
 
 // --- Scanners ---
 
-/** Opens a link as a mail scanner does: by HEAD and GET, then in a browser that waits, points, scrolls and follows links. */
+/** Opens a link like an email scanner: HEAD and GET, then a browser that waits, hovers, scrolls and follows links. */
 async function scan(link: string): Promise<void> {
   await fetch(link, { method: 'HEAD' })
   await fetch(link)
@@ -72,20 +75,20 @@ async function scan(link: string): Promise<void> {
   }
 }
 
-test('[ASVS 3.5.3] a scanner that opens every link and runs its scripts burns nothing: each still works for the person', async () => {
+test('[ASVS 3.5.3] a scanner that opens every link and runs its scripts uses up none of them', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const account = await openAccount(visitor, inboxUrl)
+  const account = await openAccount()
   const reset = await askForResetLink(visitor, account)
-  const { stop } = await askForNewAddress(visitor, account)
+  const { cancel } = await askForNewAddress(visitor, account)
   const email = await register(visitor)
   const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
   const mover = await visit()
-  const { confirm } = await askForNewAddress(mover, await openAccount(mover, inboxUrl))
+  const { confirm } = await askForNewAddress(mover, await openAccount())
   const mailsBefore = await allMailsTo(inboxUrl, account)
 
   const servedBefore = served.length
-  for (const link of [linkIn(confirmation), reset, stop, confirm]) await scan(link)
+  for (const link of [linkIn(confirmation), reset, cancel, confirm]) await scan(link)
   const scanned = served.slice(servedBefore)
   expect(scanned.filter(({ url }) => url === '/').length).toBeGreaterThanOrEqual(4)
   expect(scanned.filter(({ method, url }) => method !== 'GET' && url.startsWith('/api/'))).toEqual([])
@@ -93,26 +96,26 @@ test('[ASVS 3.5.3] a scanner that opens every link and runs its scripts burns no
 
   await page.goto(linkIn(confirmation))
   await pressConfirm(page)
-  await page.goto(stop)
-  await pressStop(page)
+  await page.goto(cancel)
+  await pressCancel(page)
   await page.goto(reset)
   await chooseNewPassword(page, OTHER_PASSWORD)
   await mover.page.goto(confirm)
-  await pressConfirm(mover.page)
+  await pressConfirmElsewhere(mover.page)
 })
 
 // --- Where the token goes ---
 
-test('the token leaves the address bar and the history at once, and reaches no request line and no header', async () => {
+test('the token leaves address bar and history at once, and is in no request line or header', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const account = await openAccount(visitor, inboxUrl)
+  const account = await openAccount()
   const email = await register(visitor)
   const [confirmation] = await mailsTo(inboxUrl, email, 'verify')
   const reset = await askForResetLink(visitor, account)
-  const { stop } = await askForNewAddress(visitor, account)
+  const { cancel } = await askForNewAddress(visitor, account)
 
-  for (const link of [linkIn(confirmation), reset, stop]) {
+  for (const link of [linkIn(confirmation), reset, cancel]) {
     const token = tokenOf(link)
     const requested: string[] = []
     const bodies: string[] = []
@@ -141,7 +144,7 @@ test('the token leaves the address bar and the history at once, and reaches no r
 
     if (link.includes('/auth/verify')) await pressConfirm(page)
     if (link.includes('/auth/reset')) await chooseNewPassword(page, OTHER_PASSWORD)
-    if (link.includes('/auth/stop')) await pressStop(page)
+    if (link.includes('/auth/cancel')) await pressCancel(page)
     await page.locator('main a').filter({ visible: true }).first().click()
     await page.waitForURL((url) => url.pathname === '/')
     await page.waitForLoadState('networkidle')
@@ -180,19 +183,19 @@ async function expectBroken(page: Page, link: string, heading: string): Promise<
 /** From the view that says what is wrong to the view that waits for the new mail. */
 async function askForNewMail(page: Page, email: string): Promise<void> {
   await field(page, 'Email address').fill(email)
-  await page.getByRole('button', { name: 'Send a new mail' }).click()
-  await expectView(page, 'Check your mail')
+  await page.getByRole('button', { name: 'Send a new email' }).click()
+  await expectView(page, 'Check your email')
   await expectText(page, email)
 }
 
 const EXPIRED = 'This link has expired'
-const SPENT = 'This link was used before'
-const INCOMPLETE = 'This link is not complete'
+const SPENT = 'This link has already been used'
+const INCOMPLETE = 'This link is incomplete'
 
-test('confirmation: an expired, cut or foreign link says so and offers a new mail, whose link works', async () => {
+test('confirmation: an expired, cut or foreign link says so and offers a new email', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const account = await openAccount(visitor, inboxUrl)
+  const account = await openAccount()
   const foreign = tokenOf(await askForResetLink(visitor, account))
   const email = await register(visitor)
   const [mail] = await mailsTo(inboxUrl, email, 'verify')
@@ -210,17 +213,17 @@ test('confirmation: an expired, cut or foreign link says so and offers a new mai
   const opened = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
   await pressConfirm(opened)
   await expectBroken(page, link, SPENT)
-  await expectText(page, 'If it was you who used it, you can sign in.')
+  await expectText(page, 'If you have used it, you can sign in.')
   await page.getByRole('link', { name: 'Go to sign in' }).click()
-  await expectView(page, 'Sign in')
+  await expectView(page, 'You are signed in')
 })
 
-test('reset: an expired, replaced, spent, cut or foreign link says so and offers a new mail, whose link works', async () => {
+test('reset: an expired, replaced, used, cut or foreign link says so and offers a new email', async () => {
   const visitor = await visit()
   const { page } = visitor
   const registered = await register(visitor)
   const [confirmation] = await mailsTo(inboxUrl, registered, 'verify')
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const first = await askForResetLink(visitor, email)
   const link = await askForResetLink(visitor, email)
 
@@ -242,24 +245,24 @@ test('reset: an expired, replaced, spent, cut or foreign link says so and offers
   await signIn(visitor, email)
 })
 
-// --- The stop page ---
+// --- The page that cancels a change of address ---
 
-async function pressStop(page: Page): Promise<void> {
-  await expectView(page, 'Stop the change of address')
-  await page.getByRole('button', { name: 'Stop this change' }).click()
-  await expectView(page, 'The change is stopped')
+async function pressCancel(page: Page): Promise<void> {
+  await expectView(page, 'Cancel the change of address')
+  await page.getByRole('button', { name: 'Cancel the change' }).click()
+  await expectView(page, 'The change is canceled')
 }
 
-test('stop: a press ends the change of address from any browser, and the link that would confirm it is dead', async () => {
+test('cancel: any browser can cancel the change of address, and its other link no longer works', async () => {
   const owner = await visit()
-  const email = await openAccount(owner, inboxUrl)
-  const { confirm, stop } = await askForNewAddress(owner, email)
+  const email = await openAccount()
+  const { confirm, cancel } = await askForNewAddress(owner, email)
   const { page } = await visit()
-  await page.goto('/auth/stop')
-  await expectView(page, 'Open the link in your mail')
-  await page.goto(stop)
+  await page.goto('/auth/cancel')
+  await expectView(page, 'Open the link in your email')
+  await page.goto(cancel)
   expect(await readableCookies(page)).toBe('')
-  await pressStop(page)
+  await pressCancel(page)
   await page.getByRole('link', { name: 'Choose a new password' }).click()
   await expectView(page, 'Forgot your password?')
 
@@ -267,10 +270,14 @@ test('stop: a press ends the change of address from any browser, and the link th
   await owner.page.goto('/')
   await expectText(owner.page, email)
 
-  for (const token of [tokenOf(stop), tokenOf(stop).slice(1), expired('email-change-stop-mail', stop)]) {
+  for (const token of [
+    tokenOf(cancel),
+    tokenOf(cancel).slice(1),
+    expired('email-change-stop-mail', cancel),
+  ]) {
     await page.goto('about:blank')
-    await page.goto(`/auth/stop#token=${token}`)
-    await page.getByRole('button', { name: 'Stop this change' }).click()
-    await expectView(page, 'There is nothing to stop')
+    await page.goto(`/auth/cancel#token=${token}`)
+    await page.getByRole('button', { name: 'Cancel the change' }).click()
+    await expectView(page, 'There is nothing to cancel')
   }
 })

@@ -11,7 +11,7 @@ export interface Mail {
 }
 
 /** What a mail leads to: the page under /auth that its link opens. */
-export type LinkedPage = 'verify' | 'reset' | 'stop'
+export type LinkedPage = 'verify' | 'reset' | 'cancel'
 
 const MAIL_DEADLINE_MS = 10_000
 

@@ -1,8 +1,10 @@
-/** People of the browser tests, and a short way to an account through the API, with the cookies of their browser. */
+/** People of the browser tests, and a short way to an account. */
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
+import { inboxUrl, origin } from './app.ts'
+import { ADDRESS_HEADER } from './app-server.ts'
 import { linkIn, mailsTo } from './mails.ts'
-import { expectView, field, type Visitor } from './visitors.ts'
+import { expectView, field, randomSource, type Visitor } from './visitors.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 export const OTHER_PASSWORD = 'violet teapots orbit the moon'
@@ -19,14 +21,22 @@ export async function register({ context }: Visitor): Promise<string> {
   return email
 }
 
-/** Makes an account; nobody is signed in by that. */
-export async function openAccount(visitor: Visitor, inboxUrl: string): Promise<string> {
-  const email = await register(visitor)
+/** Creates an account elsewhere: no browser of the test has a cookie of it. */
+export async function openAccount(): Promise<string> {
+  const email = newAddress()
+  await send('POST', 'register', { email, password: PASSWORD })
   const [mail] = await mailsTo(inboxUrl, email, 'verify')
-  const token = tokenOf(linkIn(mail))
-  const answer = await visitor.context.request.put('/api/auth/verify', { data: { token } })
-  expect(answer.status()).toBe(200)
+  await send('PUT', 'verify', { token: tokenOf(linkIn(mail)), password: PASSWORD })
   return email
+}
+
+async function send(method: string, name: string, body: object): Promise<void> {
+  const answer = await fetch(`${origin}/api/auth/${name}`, {
+    method,
+    headers: { 'content-type': 'application/json', [ADDRESS_HEADER]: randomSource() },
+    body: JSON.stringify(body),
+  })
+  expect(answer.ok, await answer.text()).toBe(true)
 }
 
 export function tokenOf(link: string): string {

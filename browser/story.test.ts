@@ -9,20 +9,22 @@ import {
   createAccount,
   fillSignIn,
   pressConfirm,
+  pressConfirmElsewhere,
   refresh,
   signOut,
 } from './story.ts'
 import { expectText, expectView, field } from './visitors.ts'
 
-test('links: a person registers, confirms, signs in, refreshes, signs out and resets', async () => {
+test('links: a person registers, confirms and is signed in, refreshes, signs out and resets', async () => {
   const { context, page } = await visit()
   const email = newAddress()
   await createAccount(page, email, PASSWORD)
 
   const confirm = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
   await pressConfirm(confirm)
-  await confirm.getByRole('link', { name: 'Go to sign in' }).click()
-  await fillSignIn(confirm, email, PASSWORD)
+  await expectText(confirm, email)
+  // The tab that waited for the email is signed in, too.
+  await expectView(page, 'You are signed in')
   await refresh(confirm)
   await signOut(confirm)
 
@@ -48,9 +50,11 @@ test('digits: the page that waits for the mail takes its code, and the address n
   expect(await field(page, 'Email address').inputValue()).toBe(email)
   await field(page, 'Code').fill(code)
   await page.getByRole('button', { name: 'Confirm my address' }).click()
-  await page.getByRole('status').filter({ hasText: 'Your address is confirmed.' }).waitFor()
-  expect(await field(page, 'Email address').inputValue()).toBe(email)
-  await fillSignIn(page, email, PASSWORD)
+  await page
+    .getByRole('status')
+    .filter({ hasText: 'Your address is confirmed. You are signed in.' })
+    .waitFor()
+  await expectText(page, email)
   await signOut(page)
 
   await askForReset(page, email)
@@ -68,7 +72,7 @@ test('digits: a browser that did not register confirms with code and password at
   const email = await register(await visit())
   const { page } = await visit()
   await page.goto('/auth/verify')
-  await expectView(page, 'Open the link in your mail')
+  await expectView(page, 'Open the link in your email')
   const [mail] = await mailsTo(inboxUrl, email, 'verify')
   await field(page, 'Email address').fill(email)
   // As it comes from a copied mail.
@@ -80,25 +84,25 @@ test('digits: a browser that did not register confirms with code and password at
   await expect.poll(() => page.evaluate('document.activeElement.name')).toBe('password')
   await password.fill(OTHER_PASSWORD)
   await page.getByRole('button', { name: 'Confirm my address' }).click()
-  await expectText(page, 'That is not the password you chose')
+  await expectText(page, 'Wrong password. Try again.')
   await password.fill(PASSWORD)
   await page.getByRole('button', { name: 'Confirm my address' }).click()
   await expectView(page, 'Your address is confirmed')
-  await page.getByRole('link', { name: 'Go to sign in' }).click()
+  await page.getByRole('link', { name: 'Continue' }).click()
   await fillSignIn(page, email, PASSWORD)
 })
 
 test('digits: /auth/reset mails a code itself and takes it, although it was opened without a link', async () => {
-  const email = await openAccount(await visit(), inboxUrl)
+  const email = await openAccount()
   const { page } = await visit()
   await page.goto('/auth/reset')
-  await expectView(page, 'Open the link in your mail')
+  await expectView(page, 'Open the link in your email')
   await field(page, 'Email address').fill(email)
-  await page.getByRole('button', { name: 'Ask for a new mail' }).click()
-  await expectView(page, 'Ask for a new mail')
+  await page.getByRole('button', { name: 'Request a new email' }).click()
+  await expectView(page, 'Request a new email')
   expect(await field(page, 'Email address').inputValue()).toBe(email)
-  await page.getByRole('button', { name: 'Send a new mail' }).click()
-  await expectView(page, 'Check your mail')
+  await page.getByRole('button', { name: 'Send a new email' }).click()
+  await expectView(page, 'Check your email')
   expect(await field(page, 'Email address').inputValue()).toBe(email)
 
   const [mail] = await mailsTo(inboxUrl, email, 'reset')
@@ -116,7 +120,7 @@ test('digits: /auth/reset mails a code itself and takes it, although it was open
 test('digits: wrong ones are said beside the field, and after five the right ones are refused, too', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await page.goto('/')
   await askForReset(page, email)
   const [mail] = await mailsTo(inboxUrl, email, 'reset')
@@ -165,7 +169,7 @@ test('a second browser is asked for the password; a wrong one does not use up th
   await expectText(opened, 'Password is missing.')
   await password.fill(OTHER_PASSWORD)
   await confirm.click()
-  await expectText(opened, 'That is not the password you chose')
+  await expectText(opened, 'Wrong password. Try again.')
   await password.fill(PASSWORD)
   await confirm.click()
   await expectView(opened, 'Your address is confirmed')
@@ -174,7 +178,7 @@ test('a second browser is asked for the password; a wrong one does not use up th
 test('a person ends another device, changes the password and deletes the account', async () => {
   const visitor = await visit()
   const { page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   const other = await visit()
   await other.page.goto('/')
   await fillSignIn(other.page, email, PASSWORD)
@@ -182,8 +186,8 @@ test('a person ends another device, changes the password and deletes the account
   await fillSignIn(page, email, PASSWORD)
   const done = (text: string) => page.getByRole('status').filter({ hasText: text }).waitFor()
   await page.getByRole('link', { name: 'Devices' }).click()
-  await page.getByRole('button', { name: 'End all others' }).click()
-  await done('Every other device is signed out.')
+  await page.getByRole('button', { name: 'Sign out all others' }).click()
+  await done('All other devices are signed out.')
   await other.page.reload()
   await expectView(other.page, 'Sign in')
 
@@ -198,8 +202,7 @@ test('a person ends another device, changes the password and deletes the account
 
   await page.getByRole('link', { name: 'Delete' }).click()
   await expectView(page, 'Delete your account')
-  await field(page, 'Current password').fill(OTHER_PASSWORD)
-  await page.getByLabel('Delete my account for good').check()
+  await page.getByLabel('Delete my account permanently').check()
   await page.getByRole('button', { name: 'Delete account' }).click()
   await expectView(page, 'Sign in')
   await done('Your account is deleted.')
@@ -208,18 +211,18 @@ test('a person ends another device, changes the password and deletes the account
 test('a new address is confirmed by its link in the browser that is signed in, without the password', async () => {
   const visitor = await visit()
   const { context, page } = visitor
-  const email = await openAccount(visitor, inboxUrl)
+  const email = await openAccount()
   await page.goto('/')
   await fillSignIn(page, email, PASSWORD)
   const newEmail = newAddress()
   const answer = await context.request.patch('/api/auth/account', {
-    data: { currentPassword: PASSWORD, email: newEmail },
+    data: { email: newEmail },
   })
   expect(answer.status()).toBe(200)
 
   const [mail] = await mailsTo(inboxUrl, newEmail, 'verify')
   await page.goto(linkIn(mail))
-  await pressConfirm(page)
-  await page.goto('/')
+  await pressConfirmElsewhere(page)
+  await page.getByRole('link', { name: 'Continue' }).click()
   await expectText(page, newEmail)
 })

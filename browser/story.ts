@@ -9,10 +9,18 @@ export async function createAccount(page: Page, email: string, password: string)
   await field(page, 'Email address').fill(email)
   await field(page, 'Password').fill(password)
   await page.getByRole('button', { name: 'Create account' }).click()
-  await expectView(page, 'Check your mail')
+  await expectView(page, 'Check your email')
 }
 
+/** The browser that registered is signed in and goes on to the app. */
 export async function pressConfirm(page: Page): Promise<void> {
+  await expectView(page, 'Confirm your address')
+  await page.getByRole('button', { name: 'Confirm my address' }).click()
+  await expectView(page, 'You are signed in')
+}
+
+/** In any other browser, or for a change of address, nobody is signed in by it. */
+export async function pressConfirmElsewhere(page: Page): Promise<void> {
   await expectView(page, 'Confirm your address')
   await page.getByRole('button', { name: 'Confirm my address' }).click()
   await expectView(page, 'Your address is confirmed')
@@ -30,7 +38,7 @@ export async function fillSignIn(page: Page, email: string, password: string): P
 
 export async function refresh(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Refresh now' }).click()
-  await page.getByRole('status').filter({ hasText: 'Refreshed: a new access token' }).waitFor()
+  await page.getByRole('status').filter({ hasText: 'Refreshed: new access token' }).waitFor()
 }
 
 export async function signOut(page: Page): Promise<void> {
@@ -43,8 +51,8 @@ export async function askForReset(page: Page, email: string): Promise<void> {
   await page.getByRole('link', { name: 'Forgot your password?' }).click()
   await expectView(page, 'Forgot your password?')
   await field(page, 'Email address').fill(email)
-  await page.getByRole('button', { name: 'Send the reset mail' }).click()
-  await expectView(page, 'Check your mail')
+  await page.getByRole('button', { name: 'Send reset email' }).click()
+  await expectView(page, 'Check your email')
 }
 
 export async function chooseNewPassword(page: Page, password: string): Promise<void> {

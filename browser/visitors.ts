@@ -45,15 +45,19 @@ export interface VisitorOptions extends BrowserContextOptions {
 
 const PATIENCE_MS = 10_000
 
+/** An address to come from, so that tests don't share rate limits. */
+export function randomSource(): string {
+  return `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`
+}
+
 export async function newVisitor(
   browser: Browser,
   origin: string,
   { patienceMs = PATIENCE_MS, ...options }: VisitorOptions = {},
 ): Promise<Visitor> {
-  const address = `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`
   const context = await browser.newContext({
     baseURL: origin,
-    extraHTTPHeaders: { [ADDRESS_HEADER]: address },
+    extraHTTPHeaders: { [ADDRESS_HEADER]: randomSource() },
     // No frames are drawn for what turns and slides.
     reducedMotion: 'reduce',
     ...options,
@@ -93,7 +97,7 @@ export async function expectText(page: Page, text: string | RegExp): Promise<voi
   await page.getByText(text).filter({ visible: true }).first().waitFor()
 }
 
-/** The field of that label in the view that is shown; wait for that view first, as others have fields of the same label. */
+/** The field with that label in the visible view. Wait for the view first: others have fields of the same label. */
 export function field(page: Page, label: string): Locator {
   return page.getByLabel(label, { exact: true }).filter({ visible: true })
 }

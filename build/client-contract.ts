@@ -1,4 +1,4 @@
-/** First half of `npm run client`: writes client/contract.d.ts, the types of the browser client, from the contract in public/openapi.json. */
+/** First half of `npm run client`: writes client/contract.d.ts, the client's types, from public/openapi.json. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { format, type FormatOptions } from 'oxfmt'
@@ -7,7 +7,7 @@ import { OPENAPI_PATH } from './openapi.ts'
 export const CLIENT_CONTRACT_PATH = join(import.meta.dirname, '../client/contract.d.ts')
 const API = '/api/auth/'
 
-/** As much of JSON Schema as the contract is written in; another keyword stops the build. */
+/** The part of JSON Schema that the contract uses. Any other keyword fails the build. */
 interface Schema {
   $ref?: string
   type?: string | string[]
@@ -39,7 +39,7 @@ interface Contract {
   components: { schemas: Record<string, Schema>; responses: Record<string, Content> }
 }
 
-/** What says something about values, and nothing about types. */
+/** Keywords about values, not types. */
 const FOR_VALUES = new Set(['format', 'pattern', 'maxLength', 'minimum', 'maximum', 'default'])
 const FOR_TYPES = new Set([
   '$ref',
@@ -62,17 +62,17 @@ function nameOf(reference: string): string {
 
 function typeOf(schema: Schema): string {
   const unknown = Object.keys(schema).find((keyword) => !FOR_TYPES.has(keyword) && !FOR_VALUES.has(keyword))
-  if (unknown !== undefined) throw new Error(`The client's types cannot tell of ${unknown}.`)
+  if (unknown !== undefined) throw new Error(`The client's types can't express ${unknown}.`)
   const { $ref, const: constant, enum: values, anyOf, type, items } = schema
   if ($ref !== undefined) return nameOf($ref)
   if (constant !== undefined) return JSON.stringify(constant)
   if (values !== undefined) return values.map((value) => JSON.stringify(value)).join(' | ')
   if (anyOf !== undefined) return anyOf.map(typeOf).join(' | ')
   if (Array.isArray(type)) return type.map((one) => typeOf({ ...schema, type: one })).join(' | ')
-  if (type === 'array') return `${typeOf(items ?? {})}[]`
+  if (type === 'array') return `(${typeOf(items ?? {})})[]`
   if (type === 'object') return shapesOf(schema).map(membersOf).join(' | ')
   if (type === 'integer') return 'number'
-  if (type === undefined) throw new Error(`The client's types cannot tell of ${JSON.stringify(schema)}.`)
+  if (type === undefined) throw new Error(`The client's types can't express ${JSON.stringify(schema)}.`)
   return type
 }
 
@@ -84,7 +84,7 @@ function membersOf({ properties = {}, required = [] }: Schema): string {
   return members.length === 0 ? 'Record<string, never>' : `{\n${members.join('\n')}\n}`
 }
 
-/** One for each of the alternatives, without the members that belong to the others; else the object itself. */
+/** One for each alternative, without the members of the others; otherwise the object itself. */
 function shapesOf({ properties = {}, required = [], oneOf, dependentRequired = {} }: Schema): Schema[] {
   if (oneOf === undefined) return [{ properties, required }]
   const needs = oneOf.map((one) => one.required.flatMap((name) => [name, ...(dependentRequired[name] ?? [])]))
@@ -105,7 +105,7 @@ function operationType(method: string, path: string, operation: OperationObject,
   const { requestBody, parameters, responses } = operation
   const bodies = (from: Content | undefined) => Object.values(from?.content ?? {}).map(({ schema }) => schema)
   const answers = Object.entries(responses).filter(([status]) => Number(status) < 300)
-  // A 405 is for other methods than these.
+  // A 405 is for other methods.
   const refusals = Object.entries(responses).filter(([status]) => status !== '405')
   const codes = refusals.flatMap(([, { $ref }]) => {
     const refusal = $ref === undefined ? undefined : contract.components.responses[nameOf($ref)]
@@ -127,7 +127,7 @@ function queried(path: string, { name, schema }: { name: string; schema: Schema 
   return `\`${path}?${name}=${typeof schema.const === 'string' ? schema.const : '${string}'}\``
 }
 
-/** The text of the file, formatted as all the others are. */
+/** The text of the file, formatted. */
 export async function clientContract(): Promise<string> {
   const contract: Contract = JSON.parse(readFileSync(OPENAPI_PATH, 'utf8'))
   const types = Object.entries(contract.components.schemas).map(
@@ -136,13 +136,14 @@ export async function clientContract(): Promise<string> {
   const operations = Object.entries(contract.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(
       ([method, operation]) =>
-        `${comment(operation.summary)}${operation.operationId}: {\n${operationType(method, path.replace(API, ''), operation, contract)}\n}`,
+        `${comment(operation.summary)}${operation.operationId}: ` +
+        `{\n${operationType(method, path.replace(API, ''), operation, contract)}\n}`,
     ),
   )
   const text = `// Written by \`npm run client\` from public/openapi.json: change the endpoints' schemas instead.
 
 ${types.join('\n')}
-/** What can be asked: how, with what body, and what comes back. */
+/** Every operation: its request, its successful response, and the codes of its problems. */
 export interface Operations {
 ${operations.join('\n')}
 }
@@ -151,7 +152,7 @@ ${operations.join('\n')}
     readFileSync(join(import.meta.dirname, '../.oxfmtrc.json'), 'utf8'),
   )
   const { code, errors } = await format(CLIENT_CONTRACT_PATH, text, options)
-  if (errors.length > 0) throw new Error(`The client's types are no TypeScript: ${errors[0]?.message}`)
+  if (errors.length > 0) throw new Error(`The client's types aren't TypeScript: ${errors[0]?.message}`)
   return code
 }
 

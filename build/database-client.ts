@@ -1,4 +1,4 @@
-/** One connection to the database by TCP, for what is looked up in a moment. What it throws names no part of the address. */
+/** One connection to the database over TCP, for short queries. Its errors name no part of the address. */
 import { Client, DatabaseError } from 'pg'
 import { connectionTo } from './migrate.ts'
 
@@ -21,14 +21,14 @@ export async function withClient<Result>(
   }
 }
 
-/** Its code alone: what a driver says in words may hold the host, the role, the values or the statement. */
+/** The code only: a driver's message may hold the host, the role, the values or the statement. */
 export function failureName(error: unknown): string {
   if (error instanceof DatabaseError) return `SQLSTATE ${error.code}`
   if (error instanceof Error && 'code' in error) return String(error.code)
   return error instanceof Error ? error.name : 'unknown'
 }
 
-/** Postgres's code of what `withClient` threw. */
+/** The SQLSTATE of an error that `withClient` threw. */
 export function sqlStateOf(error: unknown): string | undefined {
   const cause = error instanceof Error ? error.cause : undefined
   return cause instanceof DatabaseError ? cause.code : undefined

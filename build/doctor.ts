@@ -1,40 +1,47 @@
 /**
- * `npm run doctor`: looks at what the functions will meet and says what is wrong and how to mend it; also a step of a deploy. Ends with 1
- * when something does not work, with 0 when there is advice at most, with 2 when it was asked for what it does not know.
+ * `npm run doctor`: checks what the functions depend on and says how to fix what is wrong; also a step of a deploy.
+ * Exits with 1 for an error or a warning, with 0 for information at most, with 2 for an unknown option.
  */
 import { parseArgs } from 'node:util'
-import { examine, type Finding } from './examination.ts'
+import { runChecks, type Finding } from './examination.ts'
 
 const HELP = `npm run doctor [-- --json]
 
-Looks at the environment, the origin, the secrets, the database (over HTTP as the functions do, and over TCP as the migrations do), its
-clock, role and migrations, and at Resend's key and sender. Changes nothing and shows no value. Reads .env where there is one.
+Checks the environment, the origin, the secrets, the database (over HTTP as the
+functions, over TCP as the migrations), its clock, isolation level, role and
+migrations, and Resend's key and sender. Changes nothing and shows no value.
+Reads .env where there is one.
 
-  --json   prints {"ok", "findings": [{"about", "kind", "says", "mend"}]}; kind is good, advice, trouble or fault
+  --json   prints {"ok", "findings": [{"about", "level", "message", "fix"}]}
   --help   prints this
 
-Ends with 1 for a fault (something set is wrong) or trouble (it does not work now, and may by itself), otherwise with 0.`
+  error     something set is wrong
+  warning   something doesn't work or isn't safe now
+  info      works, and could be better
+  ok
 
-const MARKS: Record<Finding['kind'], string> = {
-  good: 'ok     ',
-  advice: 'advice ',
-  trouble: 'TROUBLE',
-  fault: 'FAULT  ',
+Exits with 1 for an error or a warning, otherwise with 0.`
+
+const MARKS: Record<Finding['level'], string> = {
+  ok: 'ok     ',
+  info: 'info   ',
+  warning: 'WARNING',
+  error: 'ERROR  ',
 }
 
-function inWords({ about, kind, says, mend }: Finding): string {
-  const line = `${MARKS[kind]}  ${about}: ${says}`
-  return mend === undefined ? line : `${line}\n         ${mend}`
+function lineOf({ about, level, message, fix }: Finding): string {
+  const line = `${MARKS[level]}  ${about}: ${message}`
+  return fix === undefined ? line : `${line}\n         ${fix}`
 }
 
-/** For a deploy: prints what is not good. False when something set is wrong; what may pass by itself does not hold up a deploy. */
+/** For a deploy: prints what isn't ok. False for an error; a warning may pass by itself and doesn't stop a deploy. */
 export async function checkSurroundings(): Promise<boolean> {
-  const findings = await examine(process.env)
+  const findings = await runChecks(process.env)
   for (const finding of findings) {
-    if (finding.kind === 'fault') console.error(inWords(finding))
-    else if (finding.kind !== 'good') console.warn(inWords(finding))
+    if (finding.level === 'error') console.error(lineOf(finding))
+    else if (finding.level !== 'ok') console.warn(lineOf(finding))
   }
-  return findings.every(({ kind }) => kind !== 'fault')
+  return findings.every(({ level }) => level !== 'error')
 }
 
 async function main(): Promise<number> {
@@ -43,10 +50,10 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const findings = await examine(process.env)
-  const ok = findings.every(({ kind }) => kind === 'good' || kind === 'advice')
+  const findings = await runChecks(process.env)
+  const ok = findings.every(({ level }) => level === 'ok' || level === 'info')
   if (values.json) console.log(JSON.stringify({ ok, findings }, undefined, 2))
-  else for (const finding of findings) console.log(inWords(finding))
+  else for (const finding of findings) console.log(lineOf(finding))
   return ok ? 0 : 1
 }
 

@@ -1,4 +1,4 @@
-/** `node build/problems-page.ts`: writes the page that the problems' type addresses point to, from the one table. */
+/** `npm run problems-page`: writes the page that the `type` of a problem links to, from the table of problems. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { problems } from '../lib/problems.ts'
@@ -24,14 +24,14 @@ export const problemsPage = `<!doctype html>
     <link rel="stylesheet" href="/assets/style.css" />
   </head>
   <body>
-    <header class="door">
+    <header class="site-header">
       <div class="panel"><a class="brand" href="/">Latchkey</a></div>
     </header>
     <main class="prose">
       <h1>Problems</h1>
       <p>
-        Every refusal is <code>application/problem+json</code> (RFC 9457). Its <code>type</code> points to an entry of
-        this page, its <code>code</code> is what a program should look at, and its <code>detail</code> says what to do.
+        Every error is <code>application/problem+json</code> (RFC 9457). Its <code>type</code> links to an entry of this
+        page, its <code>code</code> is for programs, and its <code>detail</code> tells the user what to do.
       </p>
 ${entries.join('')}    </main>
   </body>

@@ -1,31 +1,31 @@
 /**
- * The browser client. It keeps one access token in memory, renews it a little before it expires, sends it to the app's own
- * origin alone, and tells every tab of the browser who is signed in.
+ * The browser client. Keeps one access token in memory, renews it shortly before it expires, sends it only to the app's
+ * own origin, and tells all tabs who is signed in.
  *
- * No locks are needed: the server gives the same successor to whoever refreshes twice within half a minute, so tabs may race and an
- * answer that was lost is simply asked for again.
+ * No locks: within the reuse interval every refresh gets the same successor. So tabs may race, and a request whose
+ * response was lost is repeated.
  */
 import type {
   CheckEmail,
   Operations,
-  PasswordReset,
-  Problem as Refusal,
+  Problem as ProblemBody,
+  ResetRequest,
   SessionBody,
   User,
-  Verification,
+  VerifyRequest,
 } from './contract.d.ts'
 
-export type { Device, Devices, PasswordReset, SessionBody, User, Verification } from './contract.d.ts'
+export type { ResetRequest, Session, SessionBody, SessionList, User, VerifyRequest } from './contract.d.ts'
 
-/** Why something was refused (RFC 9457), or that there was no answer: then nobody knows whether it was done. */
+/** Why a request failed (RFC 9457). After `network-error` nobody knows whether the server has done it. */
 export interface Problem<Code extends string = string> extends Required<
-  Pick<Refusal, 'title' | 'detail' | 'errors'>
+  Pick<ProblemBody, 'title' | 'detail' | 'errors'>
 > {
-  code: Code | 'no-answer'
-  /** The HTTP status; 0 when there was no answer. */
+  code: Code | 'network-error'
+  /** The HTTP status; 0 without a response. */
   status: number
   retryAfterSeconds: number | undefined
-  /** What the server's log knows it by. */
+  /** Identifies the request in the server's log. */
   requestId: string | undefined
 }
 
@@ -33,61 +33,63 @@ export type Result<Answer, Code extends string> =
   | { ok: true; answer: Answer }
   | { ok: false; problem: Problem<Code> }
 
-/** What a call of an operation comes to, with the codes that it may be refused with. */
+/** The result of an operation, with the codes it can fail with. */
 export type Called<Name extends keyof Operations, Answer = Operations[Name]['answer']> = Promise<
   Result<Answer, Operations[Name]['code']>
 >
 
 export type SessionState =
-  /** Not found out yet, or the server cannot be reached. */
+  /** Not known yet, or the server can't be reached. */
   | { kind: 'unknown' }
   | { kind: 'signed-out' }
   | { kind: 'signed-in'; user: User; session: SessionBody['session'] }
 
 const API = '/api/auth/'
-/** Three tries and the waits between them stay within the server's window of 30 s. */
+/** All tries and waits stay within the reuse interval. */
 const REFRESH_TIMEOUT_MS = 8_000
 const TRIES = 3
-/** What is not tried again may take its time. */
+/** For requests that aren't repeated. */
 const TIMEOUT_MS = 30_000
 const FIRST_WAIT_MS = 500
+/** For this long after a rotation, other browsers get `refresh-required`. */
+const REUSE_INTERVAL_MS = 30_000
 const LONGEST_PAUSE_MS = 60_000
-/** An access token is renewed so long before it expires. */
+/** An access token is renewed this long before it expires. */
 const EARLY_MS = 60_000
-/** One that was renewed just now and is refused is not refused for its age. */
+/** A younger token wasn't refused for its age. */
 const JUST_NOW_MS = 5_000
 
-// --- What is known ---
+// --- State ---
 
 type Refreshed = Result<SessionBody, Operations['refresh']['code']>
 
-interface Held {
+interface CurrentSession {
   body: SessionBody
-  /** By this device's clock, counted from when it was received: that clock may be wrong by any amount. */
+  /** By this device's clock, which may be wrong: counted from the arrival of the response. */
   receivedAt: number
   renewAt: number
   expiresAt: number
 }
 
-/** From another tab; without a body it signed out. */
+/** Between tabs. Without a body: signed out. */
 interface Message {
   body?: SessionBody
   at: number
 }
 
 let state: SessionState = { kind: 'unknown' }
-let held: Held | undefined
-/** Goes up with every login and logout, here or in another tab: an answer to an older request then says nothing any more. */
-let era = 0
-/** When the state last changed: what a tab told before that, and was delivered late, is old news. */
-let asOf = 0
+let current: CurrentSession | undefined
+/** Counts sign-ins and sign-outs in any tab. Responses to requests of an earlier epoch are stale. */
+let epoch = 0
+/** When the state last changed. Messages sent before that are stale. */
+let changedAt = 0
 let renewing: Promise<Refreshed | undefined> | undefined
 let failures = 0
 let pausedUntil = 0
 let channel: BroadcastChannel | undefined
 const listeners = new Set<() => void>()
 
-/** Who is signed in, as a store: fits `useSyncExternalStore` and its like. The first subscriber makes it find out. */
+/** A store, for `useSyncExternalStore` and the like. The first subscriber starts it. */
 export const session = {
   getSnapshot: (): SessionState => state,
   subscribe(listener: () => void): () => void {
@@ -95,7 +97,7 @@ export const session = {
     start()
     return () => listeners.delete(listener)
   },
-  /** Finds out now, when that is not known. */
+  /** Asks the server, if the state isn't known. */
   async check(): Promise<SessionState> {
     start()
     await freshToken()
@@ -108,42 +110,48 @@ function setState(next: SessionState): void {
   for (const listener of listeners) listener()
 }
 
-/** The server's companion of the session cookie. Without it there is nobody to refresh, and no need to ask. */
+/** The readable companion of the session cookie. Without it there is nothing to refresh. */
 function mayBeSignedIn(): boolean {
   return /(?:^|; )signed-in=1(?:;|$)/.test(document.cookie)
 }
 
-function adopt(body: SessionBody, receivedAt = Date.now()): void {
+function setSession(body: SessionBody, receivedAt = Date.now()): void {
   const { iat, exp } = JSON.parse(
     atob((body.accessToken.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')),
   )
   const expiresAt = receivedAt + (exp - iat) * 1000
-  held = { body, receivedAt, renewAt: expiresAt - EARLY_MS, expiresAt }
-  asOf = receivedAt
+  current = { body, receivedAt, renewAt: expiresAt - EARLY_MS, expiresAt }
+  changedAt = receivedAt
   failures = 0
   pausedUntil = 0
   setState({ kind: 'signed-in', user: body.user, session: body.session })
 }
 
-function forget(): void {
-  era += 1
-  held = undefined
-  asOf = Date.now()
+function clear(): void {
+  epoch += 1
+  current = undefined
+  changedAt = Date.now()
   if (state.kind !== 'signed-out') setState({ kind: 'signed-out' })
 }
 
-/** For this tab and the others. */
+/** Here and in the other tabs. */
 function signedIn(body: SessionBody): void {
-  adopt(body)
-  tell({ body, at: asOf })
+  setSession(body)
+  broadcast({ body, at: changedAt })
+}
+
+/** A new session: responses that were on their way belong to the one before. */
+function newSession(body: SessionBody): void {
+  epoch += 1
+  signedIn(body)
 }
 
 function signedOut(): void {
-  forget()
-  tell({ at: asOf })
+  clear()
+  broadcast({ at: changedAt })
 }
 
-function tell(message: Message): void {
+function broadcast(message: Message): void {
   start()
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin: this one
   channel?.postMessage(message)
@@ -153,11 +161,11 @@ function start(): void {
   if (channel !== undefined || typeof document === 'undefined') return
   channel = new BroadcastChannel('latchkey')
   channel.addEventListener('message', ({ data: { body, at } }: MessageEvent<Message>) => {
-    if (at < asOf) return
-    if (body === undefined) return forget()
-    // A login elsewhere; a mere refresh of the same session leaves what is under way here as it is.
-    if (held?.body.session.id !== body.session.id) era += 1
-    adopt(body, at)
+    if (at < changedAt) return
+    if (body === undefined) return clear()
+    // A refresh of the same session doesn't affect requests that are under way here.
+    if (current?.body.session.id !== body.session.id) epoch += 1
+    setSession(body, at)
   })
   const lookAgain = () => {
     if (document.visibilityState === 'visible') void freshToken()
@@ -173,63 +181,69 @@ function start(): void {
 
 // --- The access token ---
 
-/** One that is good for a minute or more where that can be had; undefined when nobody is signed in or the server is away. */
+/** Valid for at least another minute, if the server can be reached. Undefined if nobody is signed in. */
 async function freshToken(): Promise<string | undefined> {
   if (typeof document === 'undefined') return undefined
   if (!mayBeSignedIn()) {
-    if (state.kind !== 'signed-out') forget()
+    if (state.kind !== 'signed-out') clear()
     return undefined
   }
-  if (held === undefined || Date.now() >= held.renewAt) await renew()
-  return held !== undefined && Date.now() < held.expiresAt ? held.body.accessToken : undefined
+  if (current === undefined || Date.now() >= current.renewAt) await renew()
+  return current !== undefined && Date.now() < current.expiresAt ? current.body.accessToken : undefined
 }
 
-/** One at a time in a tab, however many ask. */
+/** One at a time in a tab. */
 function renew(): Promise<Refreshed | undefined> {
   renewing ??= tryToRenew().finally(() => (renewing = undefined))
   return renewing
 }
 
-/** What the server said last; undefined when it was not asked, in a pause. */
+/** The last response; undefined if none was requested, during a pause. */
 async function tryToRenew(): Promise<Refreshed | undefined> {
-  const begun = era
+  const begun = epoch
   let raced = false
   let result: Refreshed | undefined
   for (let tries = 1; Date.now() >= pausedUntil; tries += 1) {
-    result = await call<'refresh'>('POST', 'refresh', {})
-    if (era !== begun) return result
+    result = await send<'refresh'>('POST', 'refresh', {})
+    if (epoch !== begun) return result
     if (result.ok) {
       signedIn(result.answer)
       return result
     }
     const { code, retryAfterSeconds = 0 } = result.problem
     if (code === 'session-ended') {
-      // The cookie is still there: another tab may have signed in anew while this was on its way.
+      // If the cookie is still there, another tab may have signed in meanwhile.
       if (raced || !mayBeSignedIn()) {
-        pausedUntil = Date.now() + aboutTwice(TRIES)
+        pausedUntil = Date.now() + backOff(TRIES)
         signedOut()
         return result
       }
       raced = true
+    } else if (code === 'refresh-required') {
+      // Another browser has just rotated this session. That's no sign-out: try again after the reuse interval.
+      const pause = REUSE_INTERVAL_MS + backOff(1)
+      pausedUntil = Date.now() + pause
+      setTimeout(() => void freshToken(), pause)
+      return result
     } else if (tries === TRIES || retryAfterSeconds > 0) {
       failures += 1
-      pausedUntil = Date.now() + Math.max(retryAfterSeconds * 1000, aboutTwice(failures + TRIES))
+      pausedUntil = Date.now() + Math.max(retryAfterSeconds * 1000, backOff(failures + TRIES))
     } else {
-      await new Promise((resolve) => setTimeout(resolve, aboutTwice(tries)))
-      if (era !== begun) return result
+      await new Promise((resolve) => setTimeout(resolve, backOff(tries)))
+      if (epoch !== begun) return result
     }
   }
   return result
 }
 
-/** Twice as long each time, up to a minute, and never the same for all: they would all come back at once. */
-function aboutTwice(times: number): number {
+/** Milliseconds. Doubles up to a minute, with jitter so that browsers don't all come back at once. */
+function backOff(times: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2)
 }
 
 /**
- * As `globalThis.fetch`, with the access token for the app's own origin; to any other origin nothing is added. A request that is refused
- * (401) is sent once more with a new token.
+ * `globalThis.fetch` with the access token, for requests to the app's own origin. A request that gets a 401 is repeated
+ * once with a new token.
  */
 async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const request = new Request(input, init)
@@ -240,11 +254,11 @@ async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit): Pro
   const response = await sendWith(request, token)
   if (response.status !== 401 || token === undefined) return response
 
-  if (held?.body.accessToken === token) {
-    if (Math.abs(Date.now() - held.receivedAt) < JUST_NOW_MS) return response
+  if (current?.body.accessToken === token) {
+    if (Math.abs(Date.now() - current.receivedAt) < JUST_NOW_MS) return response
     await renew()
   }
-  const other = held?.body.accessToken
+  const other = current?.body.accessToken
   return other === undefined || other === token ? response : sendWith(again, other)
 }
 
@@ -255,36 +269,60 @@ function sendWith(request: Request, token: string | undefined): Promise<Response
   return fetch(request)
 }
 
-// --- The lifecycle ---
+// --- Sign-up, sign-in, sign-out ---
 
-export function register(person: { email: string; password: string }): Called<'register'> {
+/** `remember` is for the session that verifying the address creates; see `login`. */
+export function register(person: {
+  email: string
+  password: string
+  remember?: boolean
+}): Called<'register'> {
   return call<'register'>('POST', 'register', person)
 }
 
-/** A new link for a registration that waits. */
+/** Sends the link and code of a pending registration again. */
 export function requestVerification(email: string): Called<'requestVerification'> {
   return call<'requestVerification'>('POST', 'verify', { email })
 }
 
-/** Confirms an address; with `{ stop }`, a link's token, stops a change of address. */
-export function verify(proof: Verification): Called<'verify'> {
-  return call<'verify'>('PUT', 'verify', proof)
+/**
+ * Verifies an address, or cancels its change with `{ cancel }`. In the browser that registered it also signs in: the
+ * status is `signed-in`.
+ */
+export async function verify(proof: VerifyRequest): Called<'verify'> {
+  const result = await call<'verify'>('PUT', 'verify', proof)
+  if (result.ok && result.answer.status === 'signed-in') newSession(result.answer)
+  return result
 }
 
-export async function login(person: { email: string; password: string }): Called<'login'> {
+/** With `remember: false` the session ends when the browser closes, after 2 hours without use, or after 24 hours. */
+export async function login(person: {
+  email: string
+  password: string
+  remember?: boolean
+}): Called<'login'> {
   return replaced(await call<'login'>('POST', 'login', person))
 }
 
-/** A new token and the account as it is now, although the token held may be good: at a person's wish, it waits for no pause. */
-export async function refresh(): Promise<Refreshed> {
-  pausedUntil = 0
-  return (await renew()) ?? noAnswer(0)
+/**
+ * Step-up. Call it after `reauthentication-required`, with the password of the account that is signed in, then repeat
+ * the request within 5 minutes.
+ */
+export async function reauthenticate(password: string): Called<'login'> {
+  const email = state.kind === 'signed-in' ? state.user.email : ''
+  return replaced(await call<'login'>('POST', 'login', { email, password, reauthenticate: true }))
 }
 
-/** Signs out here, or on every device. Not done when there is no answer: say so, and let the person try again. */
-export async function logout(wish: { everywhere?: boolean } = {}): Called<'logout'> {
-  era += 1
-  const result = await call<'logout'>('POST', 'logout', wish)
+/** A new token and the current account, even if the token is still valid or refreshing is paused. */
+export async function refresh(): Promise<Refreshed> {
+  pausedUntil = 0
+  return (await renew()) ?? networkError(0)
+}
+
+/** `everywhere` needs a recent authentication. After `network-error` the user may still be signed in. */
+export async function logout(options: { everywhere?: boolean } = {}): Called<'logout'> {
+  epoch += 1
+  const result = await call<'logout'>('POST', 'logout', options)
   if (result.ok) signedOut()
   return result
 }
@@ -293,22 +331,22 @@ export function requestReset(email: string): Called<'requestReset'> {
   return call<'requestReset'>('POST', 'reset', { email })
 }
 
-/** Signs nobody in, and everybody out: here as well, when it was this account. */
-export function reset(proof: PasswordReset): Called<'reset'> {
+/** Revokes all sessions of the account. Nobody is signed in. */
+export function reset(proof: ResetRequest): Called<'reset'> {
   return call<'reset'>('PUT', 'reset', proof)
 }
 
 // --- The account ---
 
-export function devices(): Called<'listDevices'> {
-  return call<'listDevices'>('GET', 'sessions')
+export function listSessions(): Called<'listSessions'> {
+  return call<'listSessions'>('GET', 'sessions')
 }
 
-/** One by its id, or all but this one. */
-export async function endDevice(which: { id: string } | { others: true }): Called<'endDevice'> {
+/** One by its id, or all but this one. Needs a recent authentication. */
+export async function revokeSession(which: { id: string } | { others: true }): Called<'revokeSession'> {
   const path =
     'id' in which ? (`sessions?id=${encodeURIComponent(which.id)}` as const) : 'sessions?others=true'
-  const result = await call<'endDevice'>('DELETE', path)
+  const result = await call<'revokeSession'>('DELETE', path)
   if (result.ok && !mayBeSignedIn()) signedOut()
   return result
 }
@@ -320,39 +358,53 @@ export async function changePassword(passwords: {
   return replaced(await call<'changeAccount', SessionBody>('PATCH', 'account', passwords))
 }
 
-/** Nothing changes before the new address is confirmed by its mail. */
-export function changeEmail(wish: {
-  currentPassword: string
-  email: string
-}): Called<'changeAccount', CheckEmail> {
-  return call<'changeAccount', CheckEmail>('PATCH', 'account', wish)
+/** Takes effect once the new address is verified. Needs a recent authentication. */
+export function changeEmail(email: string): Called<'changeAccount', CheckEmail> {
+  return call<'changeAccount', CheckEmail>('PATCH', 'account', { email })
 }
 
-export async function deleteAccount(wish: { currentPassword: string }): Called<'deleteAccount'> {
-  const result = await call<'deleteAccount'>('DELETE', 'account', wish)
+/** Needs a recent authentication. */
+export async function deleteAccount(): Called<'deleteAccount'> {
+  const result = await call<'deleteAccount'>('DELETE', 'account')
   if (result.ok) signedOut()
   return result
 }
 
-/** A new session took the place of whatever was there. */
 function replaced<Code extends string>(result: Result<SessionBody, Code>): Result<SessionBody, Code> {
-  if (result.ok) {
-    era += 1
-    signedIn(result.answer)
-  }
+  if (result.ok) newSession(result.answer)
   return result
 }
 
-// --- The wire ---
+// --- HTTP ---
 
-/** One answer of several that an operation has is named by the caller, who knows from the body which one it will be. */
+type Body<Name extends keyof Operations> = Operations[Name]['body'] extends object
+  ? [body: Operations[Name]['body']]
+  : []
+
+/**
+ * Repeats the request once after `refresh-required`: the cookie was one step behind, and a refresh fixes that. If an
+ * operation has several responses, the caller names the one that belongs to its body.
+ */
 async function call<
   Name extends keyof Operations,
   Answer extends Operations[Name]['answer'] = Operations[Name]['answer'],
 >(
   method: Operations[Name]['method'],
   path: Operations[Name]['path'],
-  ...[body]: Operations[Name]['body'] extends object ? [body: Operations[Name]['body']] : []
+  ...body: Body<Name>
+): Called<Name, Answer> {
+  const result = await send<Name, Answer>(method, path, ...body)
+  const isBehind = !result.ok && result.problem.code === 'refresh-required'
+  return isBehind && (await renew())?.ok === true ? send<Name, Answer>(method, path, ...body) : result
+}
+
+async function send<
+  Name extends keyof Operations,
+  Answer extends Operations[Name]['answer'] = Operations[Name]['answer'],
+>(
+  method: Operations[Name]['method'],
+  path: Operations[Name]['path'],
+  ...[body]: Body<Name>
 ): Called<Name, Answer> {
   let status = 0
   try {
@@ -372,19 +424,19 @@ async function call<
     if (code !== undefined)
       return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds, requestId } }
   } catch {
-    // No connection, no time left, or an answer that is not ours.
+    // Offline, a timeout, or a response that isn't the endpoint's.
   }
-  return noAnswer(status)
+  return networkError(status)
 }
 
-function noAnswer(status: number): { ok: false; problem: Problem<never> } {
+function networkError(status: number): { ok: false; problem: Problem<never> } {
   return {
     ok: false,
     problem: {
-      code: 'no-answer',
+      code: 'network-error',
       status,
-      title: 'No answer',
-      detail: 'The server could not be reached. Check the connection, then try again.',
+      title: 'Network error',
+      detail: 'The server could not be reached. Check your connection, then try again.',
       errors: [],
       retryAfterSeconds: undefined,
       requestId: undefined,

@@ -1,34 +1,36 @@
 // Written by `npm run client` from public/openapi.json: change the endpoints' schemas instead.
 
-/** An address as a person types it; spaces around it are dropped. At most 63 characters before the @, which are ASCII, and a domain with a dot. */
+/** Surrounding spaces are removed. At most 63 ASCII characters before the @, and a domain with a dot. */
 export type EmailAddress = string
 
-/** Counted in code points of its NFC form. Where one is chosen it has at least 15 (`PASSWORD_MIN_LENGTH`), or the answer is `weak-password`. */
+/** Counted in code points, as NFC. A new one needs 15 (`PASSWORD_MIN_LENGTH`) or is `weak-password`. */
 export type Password = string
 
-/** The token from a mailed link, which stands behind `#token=` there: 70 characters of base64url. It is good once. */
+/** The one-time token of an emailed link, after `#token=`: 70 characters of base64url. */
 export type MailToken = string
 
-/** The six digits of the same mail, for another device; a space in their middle is fine. */
+/** The six digits of the same email. A space in the middle is allowed. */
 export type MailCode = string
 
 /** A UUID. */
 export type Id = string
 
 /** ISO 8601 in UTC, by the server's clock. */
-export type Moment = string
+export type Timestamp = string
 
-export type Registration = {
+export type RegisterRequest = {
   email: EmailAddress
   password: Password
+  /** With `false`, the session ends when the browser closes, after 2 hours without use, or after 24 hours. */
+  remember?: boolean
 }
 
-export type VerificationRequest = {
+export type VerificationEmailRequest = {
   email: EmailAddress
 }
 
-/** Either `token`, or `email` and `code`, or `stop`. */
-export type Verification =
+/** Either `token`, or `email` and `code`, or `cancel`. */
+export type VerifyRequest =
   | {
       token: MailToken
       password?: Password
@@ -39,28 +41,33 @@ export type Verification =
       password?: Password
     }
   | {
-      stop: MailToken
+      cancel: MailToken
       password?: Password
     }
 
-export type Credentials = {
+export type LoginRequest = {
   email: EmailAddress
   password: Password
+  /** With `false`, the session ends when the browser closes, after 2 hours without use, or after 24 hours. */
+  remember?: boolean
+  /** Accept only the account that is signed in, and replace its session. */
+  reauthenticate?: boolean
 }
 
-/** An object without members. */
-export type Nothing = Record<string, never>
+/** An empty object. */
+export type RefreshRequest = Record<string, never>
 
-export type LogoutWish = {
+export type LogoutRequest = {
+  /** Revoke all sessions of the account. */
   everywhere?: boolean
 }
 
-export type ResetRequest = {
+export type ResetEmailRequest = {
   email: EmailAddress
 }
 
 /** Either `token`, or `email` and `code`. */
-export type PasswordReset =
+export type ResetRequest =
   | {
       token: MailToken
       password: Password
@@ -71,40 +78,35 @@ export type PasswordReset =
       password: Password
     }
 
-/** Either `newPassword` or `email`. */
-export type AccountChange =
+/** Either `currentPassword` and `newPassword`, or `email`. */
+export type AccountRequest =
   | {
       currentPassword: Password
       newPassword: Password
     }
   | {
-      currentPassword: Password
       email: EmailAddress
     }
 
-export type AccountDeletion = {
-  currentPassword: Password
-}
-
 export type User = {
   id: Id
-  /** As its owner typed it. */
+  /** As the user typed it. */
   email: string
-  /** Always true: no account exists before its address is proven. */
+  /** Always true: an account exists only once its address is verified. */
   emailVerified: boolean
-  /** `user`, until whoever runs the app sets another. */
+  /** `user`, unless the operator has set another. */
   role: string
 }
 
-/** A session, as login and refresh hand it out. The refresh token is in the cookie alone. */
+/** The refresh token is in the cookie only. */
 export type SessionBody = {
   user: User
-  /** A JWT (RFC 9068, ES256) that is good for 15 minutes. Keep it in memory alone. */
+  /** A JWT (RFC 9068, ES256), valid for 15 minutes. Keep it in memory only. */
   accessToken: string
-  expiresAt: Moment
+  expiresAt: Timestamp
   session: {
     id: Id
-    endsAt: Moment
+    endsAt: Timestamp
   }
 }
 
@@ -112,32 +114,49 @@ export type Account = {
   user: User
 }
 
-/** A session of the account that has not ended. */
-export type Device = {
+/** An active session. `lastUsedAt` is updated at most every 15 minutes. */
+export type Session = {
   id: Id
-  createdAt: Moment
-  lastUsedAt: Moment
-  endsAt: Moment
-  /** The browser and system in words. */
+  createdAt: Timestamp
+  lastUsedAt: Timestamp
+  endsAt: Timestamp
+  /** Browser and system that signed in. */
   client: string
-  /** Its network, the last part left out; null when unknown. */
+  /** Network that signed in, without the last part of the address; null if unknown. */
   ip: string | null
+  /** Browser and system that last refreshed it. */
+  lastClient: string
+  /** Network that last refreshed it; null if unknown. */
+  lastIp: string | null
 }
 
-/** The one used last comes first. */
-export type Devices = {
+/** Most recently used first. `current` is the session of the request. */
+export type SessionList = {
   current: Id
-  sessions: Device[]
+  sessions: Session[]
 }
 
-/** The same whether the address is known or not. */
+/** The same for known and unknown addresses. */
 export type CheckEmail = {
   status: 'check-email'
 }
 
-export type Verified = {
-  status: 'verified' | 'stopped'
-}
+/** `signed-in`, with the session, in the browser that registered. */
+export type Verified =
+  | {
+      status: 'verified' | 'canceled'
+    }
+  | {
+      status: 'signed-in'
+      user: User
+      /** A JWT (RFC 9068, ES256), valid for 15 minutes. Keep it in memory only. */
+      accessToken: string
+      expiresAt: Timestamp
+      session: {
+        id: Id
+        endsAt: Timestamp
+      }
+    }
 
 export type PasswordChanged = {
   status: 'password-changed'
@@ -154,16 +173,16 @@ export type PublicKey = {
   use: 'sig'
 }
 
-/** A JWK Set; the first key is the one that signs. */
+/** A JWK Set. The first key signs. */
 export type PublicKeys = {
   keys: PublicKey[]
 }
 
-/** What was done, in numbers. */
+/** What was done, as counts. */
 export type MaintenanceReport = {
-  mail: {
+  emails: {
     sent: number
-    givenUp: number
+    failed: number
     held: number
     waiting: number
     oldestWaitingSeconds: number | null
@@ -171,52 +190,59 @@ export type MaintenanceReport = {
   removed: {
     registrations: number
     sessions: number
-    mailTokens: number
-    mails: number
+    oneTimeTokens: number
+    emails: number
     rateLimits: number
-    passwordAttempts: number
+    loginAttempts: number
     eventIps: number
   }
-  left:
+  left: (
     | 'registrations'
     | 'sessions'
-    | 'mailTokens'
-    | 'mails'
+    | 'oneTimeTokens'
+    | 'emails'
     | 'rateLimits'
-    | 'passwordAttempts'
-    | 'eventIps'[]
+    | 'loginAttempts'
+    | 'eventIps'
+  )[]
+  partitions: {
+    created: string[]
+    dropped: string[]
+  }
 }
 
 export type FieldError = {
   /** A JSON Pointer (RFC 6901) into the body, as a URI fragment: `#/password`. */
   pointer: string
-  /** What is wrong there, for the person. */
+  /** What is wrong, for the user. */
   detail: string
 }
 
-/** A refusal (RFC 9457). */
+/** RFC 9457. */
 export type Problem = {
-  /** The address of the code's entry in the list of problems. */
+  /** Links to the documentation of the code. */
   type: string
   title: string
   status: number
-  /** What a program should look at. */
+  /** For programs. */
   code:
     | 'malformed-json'
     | 'token-invalid'
     | 'code-invalid'
     | 'invalid-credentials'
     | 'session-ended'
+    | 'refresh-required'
     | 'unauthorized'
     | 'email-unverified'
-    | 'origin-refused'
+    | 'cross-origin-request'
+    | 'different-account'
     | 'password-required'
     | 'reauthentication-required'
     | 'role-required'
     | 'not-found'
     | 'method-not-allowed'
     | 'token-expired'
-    | 'token-spent'
+    | 'token-already-used'
     | 'body-too-large'
     | 'unsupported-media-type'
     | 'validation-failed'
@@ -226,23 +252,23 @@ export type Problem = {
     | 'busy'
     | 'unavailable'
     | 'misconfigured'
-  /** What to do, for the person. */
+  /** What to do, for the user. */
   detail: string
-  /** With `validation-failed` and `weak-password`: one entry for each fault. */
+  /** With `validation-failed` and `weak-password`: one entry for each error. */
   errors?: FieldError[]
 }
 
-/** What can be asked: how, with what body, and what comes back. */
+/** Every operation: its request, its successful response, and the codes of its problems. */
 export interface Operations {
   /** Register */
   register: {
     method: 'POST'
     path: 'register'
-    body: Registration
+    body: RegisterRequest
     answer: CheckEmail
     code:
       | 'malformed-json'
-      | 'origin-refused'
+      | 'cross-origin-request'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -253,15 +279,15 @@ export interface Operations {
       | 'unavailable'
       | 'misconfigured'
   }
-  /** Ask for a new link */
+  /** Request a new verification email */
   requestVerification: {
     method: 'POST'
     path: 'verify'
-    body: VerificationRequest
+    body: VerificationEmailRequest
     answer: CheckEmail
     code:
       | 'malformed-json'
-      | 'origin-refused'
+      | 'cross-origin-request'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -270,21 +296,21 @@ export interface Operations {
       | 'unavailable'
       | 'misconfigured'
   }
-  /** Confirm an address */
+  /** Verify an address */
   verify: {
     method: 'PUT'
     path: 'verify'
-    body: Verification
+    body: VerifyRequest
     answer: Verified
     code:
       | 'malformed-json'
       | 'token-invalid'
       | 'code-invalid'
       | 'invalid-credentials'
-      | 'origin-refused'
+      | 'cross-origin-request'
       | 'password-required'
       | 'token-expired'
-      | 'token-spent'
+      | 'token-already-used'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -298,13 +324,16 @@ export interface Operations {
   login: {
     method: 'POST'
     path: 'login'
-    body: Credentials
+    body: LoginRequest
     answer: SessionBody
     code:
       | 'malformed-json'
       | 'invalid-credentials'
+      | 'refresh-required'
+      | 'unauthorized'
       | 'email-unverified'
-      | 'origin-refused'
+      | 'cross-origin-request'
+      | 'different-account'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -314,16 +343,17 @@ export interface Operations {
       | 'unavailable'
       | 'misconfigured'
   }
-  /** Renew the access token */
+  /** Refresh the session */
   refresh: {
     method: 'POST'
     path: 'refresh'
-    body: Nothing
+    body: RefreshRequest
     answer: SessionBody
     code:
       | 'malformed-json'
       | 'session-ended'
-      | 'origin-refused'
+      | 'refresh-required'
+      | 'cross-origin-request'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -336,11 +366,13 @@ export interface Operations {
   logout: {
     method: 'POST'
     path: 'logout'
-    body: LogoutWish
+    body: LogoutRequest
     answer: undefined
     code:
       | 'malformed-json'
-      | 'origin-refused'
+      | 'refresh-required'
+      | 'cross-origin-request'
+      | 'reauthentication-required'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -348,15 +380,15 @@ export interface Operations {
       | 'unavailable'
       | 'misconfigured'
   }
-  /** Ask for a reset */
+  /** Request a password reset */
   requestReset: {
     method: 'POST'
     path: 'reset'
-    body: ResetRequest
+    body: ResetEmailRequest
     answer: CheckEmail
     code:
       | 'malformed-json'
-      | 'origin-refused'
+      | 'cross-origin-request'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -369,15 +401,15 @@ export interface Operations {
   reset: {
     method: 'PUT'
     path: 'reset'
-    body: PasswordReset
+    body: ResetRequest
     answer: PasswordChanged
     code:
       | 'malformed-json'
       | 'token-invalid'
       | 'code-invalid'
-      | 'origin-refused'
+      | 'cross-origin-request'
       | 'token-expired'
-      | 'token-spent'
+      | 'token-already-used'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -388,23 +420,24 @@ export interface Operations {
       | 'unavailable'
       | 'misconfigured'
   }
-  /** List the signed-in devices */
-  listDevices: {
+  /** List the sessions */
+  listSessions: {
     method: 'GET'
     path: 'sessions'
     body: undefined
-    answer: Devices
-    code: 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
+    answer: SessionList
+    code: 'refresh-required' | 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
   }
-  /** End one session, or all others */
-  endDevice: {
+  /** Revoke one session, or all others */
+  revokeSession: {
     method: 'DELETE'
     path: `sessions?id=${string}` | `sessions?others=true`
     body: undefined
     answer: undefined
     code:
+      | 'refresh-required'
       | 'unauthorized'
-      | 'origin-refused'
+      | 'cross-origin-request'
       | 'reauthentication-required'
       | 'not-found'
       | 'validation-failed'
@@ -418,19 +451,21 @@ export interface Operations {
     path: 'account'
     body: undefined
     answer: Account
-    code: 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
+    code: 'refresh-required' | 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
   }
   /** Change the password or the address */
   changeAccount: {
     method: 'PATCH'
     path: 'account'
-    body: AccountChange
+    body: AccountRequest
     answer: SessionBody | CheckEmail
     code:
       | 'malformed-json'
       | 'invalid-credentials'
+      | 'refresh-required'
       | 'unauthorized'
-      | 'origin-refused'
+      | 'cross-origin-request'
+      | 'reauthentication-required'
       | 'body-too-large'
       | 'unsupported-media-type'
       | 'validation-failed'
@@ -445,19 +480,14 @@ export interface Operations {
   deleteAccount: {
     method: 'DELETE'
     path: 'account'
-    body: AccountDeletion
+    body: undefined
     answer: undefined
     code:
-      | 'malformed-json'
-      | 'invalid-credentials'
+      | 'refresh-required'
       | 'unauthorized'
-      | 'origin-refused'
-      | 'body-too-large'
-      | 'unsupported-media-type'
-      | 'validation-failed'
-      | 'quota-exceeded'
+      | 'cross-origin-request'
+      | 'reauthentication-required'
       | 'internal-error'
-      | 'busy'
       | 'unavailable'
       | 'misconfigured'
   }
@@ -469,7 +499,7 @@ export interface Operations {
     answer: PublicKeys
     code: 'internal-error' | 'misconfigured'
   }
-  /** Deliver waiting mail, remove what has expired */
+  /** Run maintenance */
   maintain: {
     method: 'GET'
     path: 'maintenance'

@@ -52,6 +52,8 @@ export type Fault =
   | { kind: 'garbage' }
   /** Nothing runs; the answer has that status. */
   | { kind: 'status'; code: number }
+  /** Nothing runs: Neon's proxy refuses in front of Postgres, with 400 for what the caller can fix and 500 for the rest. */
+  | { kind: 'proxy-refusal'; status: 400 | 500; message: string }
   /** Nothing runs and no answer comes. */
   | { kind: 'hang' }
 
@@ -152,6 +154,8 @@ async function withFault(
       return { status: 200, body: '<html>Bad gateway</html>' }
     case 'status':
       return failure(fault.code, 'A fault the test asked for.')
+    case 'proxy-refusal':
+      return failure(fault.status, fault.message)
     case 'hang':
       break
   }
@@ -162,9 +166,10 @@ function send(response: ServerResponse, answer: Answer): void {
   response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
 }
 
-/** The shape Neon's proxy gives an error that Postgres did not raise. */
+/** The shape Neon's proxy gives an error that Postgres did not raise: all the fields, and an empty code. */
 function failure(status: number, message: string): Answer {
-  return { status, body: JSON.stringify({ message, code: null }) }
+  const fields = ERROR_FIELDS.map((field) => [field, field === 'code' ? '' : null])
+  return { status, body: JSON.stringify({ message, ...Object.fromEntries(fields) }) }
 }
 
 // --- What was asked for ---
@@ -271,7 +276,7 @@ async function execute(
   try {
     client = await pool.connect()
   } catch (error) {
-    return errorAnswer(error, isCallersFault(error) ? 400 : 500)
+    return connectionAnswer(error, target)
   }
 
   // A connection whose statement was cancelled is not used again: the cancellation may come late, and would hit
@@ -404,9 +409,11 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** A wrong password, or a database that does not exist. */
-function isCallersFault(error: unknown): boolean {
-  return error instanceof DatabaseError && /^(28|3D)/.test(error.code ?? '')
+/** Neon's proxy checks role and password itself, so what Postgres would say of them never comes through. */
+function connectionAnswer(error: unknown, { user }: Target): Answer {
+  const code = error instanceof DatabaseError ? (error.code ?? '') : ''
+  if (code.startsWith('28')) return failure(400, `password authentication failed for user '${user}'`)
+  return errorAnswer(error, code.startsWith('3D') ? 400 : 500)
 }
 
 /** The connection broke, or the server ended it as it went down. */

@@ -35,8 +35,9 @@ export interface PostgresOptions {
   fresh?: boolean
 }
 
-const USER = 'latchkey'
-const PASSWORD = 'latchkey'
+// Not the schema's name: "$user" in a search path would find our tables, and hide that something needs one.
+const USER = 'postgres'
+const PASSWORD = 'postgres'
 const START_DEADLINE_MS = 30_000
 const STOP_GRACE_MS = 10_000
 const MAX_CONNECTIONS = 200

@@ -59,7 +59,7 @@ export async function startStack({ directory, ports, fresh = false, appUrl }: St
   const secrets = await keepSecrets(secretsFile)
 
   const postgres = await startPostgres({
-    directory: join(directory, 'postgres'),
+    directory: join(directory, 'database'),
     port: ports.postgres,
     fresh,
   })

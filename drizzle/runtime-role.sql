@@ -1,7 +1,6 @@
--- The role that the functions run as: it reads and writes rows as the statements in lib/ do, and nothing more. It makes, alters and
--- drops nothing, sees no other schema, gives nobody a role and cannot rewrite the trail. Run by the owner of the database, once, as
--- docs/operations.md says; from then on build/migrate.ts runs it with each migration. The functions of the release before run on
--- it, too: what they need stays for one more release.
+-- The role that the functions connect as. It may call the engine's public functions and nothing else: it reads no
+-- table, creates, alters and drops nothing, and grants nobody a role. Run it as the owner of the database, once, as
+-- docs/operations.md says. From then on every migration runs it again.
 
 DO $$
 BEGIN
@@ -12,47 +11,39 @@ BEGIN
 END
 $$;
 
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO latchkey_functions;
+-- The engine is written for READ COMMITTED. The limits are a little above those of the functions' own calls. Only what
+-- differs is set: a role belongs to the whole server, and two deploys there can't alter it at the same time.
+DO $$
+DECLARE
+  present text[] := (SELECT coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = 'latchkey_functions');
+  setting text;
+BEGIN
+  FOREACH setting IN ARRAY ARRAY[
+    'default_transaction_isolation=read committed', 'statement_timeout=6s', 'idle_in_transaction_session_timeout=6s'
+  ] LOOP
+    CONTINUE WHEN setting = ANY (present);
+    EXECUTE format('ALTER ROLE latchkey_functions SET %I = %L',
+      split_part(setting, '=', 1), split_part(setting, '=', 2));
+  END LOOP;
+END
+$$;
+
 -- What an earlier version of this file granted goes first.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM latchkey_functions;
+REVOKE ALL ON ALL TABLES IN SCHEMA latchkey FROM latchkey_functions;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA latchkey FROM latchkey_functions;
+GRANT USAGE ON SCHEMA latchkey TO latchkey_functions;
 
--- A role (`users.role`) and a block (`disabled_at`) are given by hand.
-GRANT SELECT, DELETE,
-  INSERT (id, email, email_key, password_hash, email_verified_at),
-  UPDATE (email, email_key, password_hash, email_verified_at, updated_at)
-  ON users TO latchkey_functions;
-
-GRANT SELECT, DELETE,
-  INSERT (id, email, email_key, password_hash, expires_at),
-  UPDATE (expires_at, code_attempts, spent_at)
-  ON registrations TO latchkey_functions;
-
--- Whose session it is, its family and its absolute end never change.
-GRANT SELECT, DELETE,
-  INSERT (id, user_id, family_hash, expires_at, ends_at, user_agent, ip),
-  UPDATE (generation, turned_at, last_used_at, expires_at, revoked_at, revoked_because)
-  ON sessions TO latchkey_functions;
-
-GRANT SELECT, DELETE,
-  INSERT (id, user_id, purpose, new_email, new_email_key, expires_at),
-  UPDATE (id, new_email, new_email_key, expires_at, code_attempts, spent_at)
-  ON mail_tokens TO latchkey_functions;
-
--- A mail that is owed cannot be turned to somebody else.
-GRANT SELECT, DELETE,
-  INSERT (id, kind, recipient, token_id, token_expires_at, next_attempt_at),
-  UPDATE (attempts, next_attempt_at, sent_at, failed_at, provider_id)
-  ON outbox TO latchkey_functions;
-
-GRANT SELECT, DELETE, INSERT, UPDATE (theoretical_arrival_at) ON rate_limits TO latchkey_functions;
-GRANT SELECT, DELETE, INSERT, UPDATE (failures, next_attempt_at) ON password_attempts TO latchkey_functions;
-
--- Which database is production's is said by its deploy.
-GRANT SELECT ON production_database TO latchkey_functions;
-
--- The trail is written and not read; its one change is that an IP address is taken out of it.
-GRANT INSERT (kind, user_id, session_id, request_id, ip, detail),
-  SELECT (id, at, user_id, ip),
-  UPDATE (ip)
-  ON events TO latchkey_functions;
+-- Public is what is SECURITY DEFINER, except an operator's functions and what an app's own role calls (app-role.sql).
+DO $$
+DECLARE
+  public_function regprocedure;
+BEGIN
+  FOR public_function IN
+    SELECT oid FROM pg_proc
+    WHERE pronamespace = 'latchkey'::regnamespace AND prosecdef
+      AND NOT starts_with(proname, 'admin_') AND proname <> 'read_events'
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO latchkey_functions', public_function);
+  END LOOP;
+END
+$$;

@@ -1,63 +1,82 @@
 /**
- * The tables. Times are `timestamptz` and are compared with the database's own clock (`now()`);
- * ids are UUIDv7 made by the application, so a mail's token can name its row before the row exists.
+ * The tables, all in the schema `latchkey`, so that they fit beside any app. Moments are `timestamptz` and are compared
+ * with the database's own clock (`now()`). Ids are UUIDv7, made by `latchkey.new_id()`.
+ *
+ * The functions in drizzle/functions are the only way the endpoints read or write these. An app refers to
+ * `users.id` with a foreign key of its own and changes nothing here.
  */
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  bigserial,
+  boolean,
   customType,
   index,
   integer,
   jsonb,
-  pgTable,
+  pgSchema,
+  primaryKey,
+  smallint,
   text,
   timestamp,
-  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 
 const bytea = customType<{ data: Uint8Array }>({ dataType: () => 'bytea' })
-const at = (name: string) => timestamp(name, { withTimezone: true })
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
+const moment = (name: string) => timestamp(name, { withTimezone: true })
 
-/** An account. It exists only once its address is proven; until then there is a registration. */
-export const users = pgTable('users', {
+export const latchkey = pgSchema('latchkey')
+
+/** An account. It exists only once its address is verified; until then there is a registration. */
+export const users = latchkey.table('users', {
   id: uuid('id').primaryKey(),
-  /** As typed; where mail goes. */
+  /** As typed; where email goes. */
   email: text('email').notNull(),
-  /** The comparison form (`emailKey` in lib/email-address.ts). */
-  emailKey: text('email_key').notNull().unique(),
-  /** PHC string. */
-  passwordHash: text('password_hash').notNull(),
-  emailVerifiedAt: at('email_verified_at').notNull(),
+  /** The form in which addresses are compared (`normalizeEmail` in lib/email-address.ts). */
+  emailNormalized: text('email_normalized').notNull().unique(),
+  emailVerifiedAt: moment('email_verified_at').notNull(),
+  /** PHC string. NULL: the account has no password. */
+  passwordHash: text('password_hash'),
   role: text('role').notNull().default('user'),
-  disabledAt: at('disabled_at'),
-  createdAt: at('created_at').notNull().defaultNow(),
-  updatedAt: at('updated_at').notNull().defaultNow(),
+  /**
+   * The optimistic lock for what is checked outside a transaction, such as a password. Bumped when a password is set,
+   * changed or removed, the address changes, the account is disabled or enabled, and when its role changes. It starts
+   * anywhere, so that what was checked against a deleted account is worth nothing with the next one of its address.
+   */
+  securityVersion: integer('security_version')
+    .notNull()
+    .default(sql`(random() * 1000000000)::integer`),
+  /** Set while the account has a second factor: a sign-in without it is then not at full strength. */
+  secondFactorAt: moment('second_factor_at'),
+  disabledAt: moment('disabled_at'),
+  createdAt: moment('created_at').notNull().defaultNow(),
+  updatedAt: moment('updated_at').notNull().defaultNow(),
 })
 
-/** A wish for an account. Several may be pending for one address; the first proven one becomes the account. */
-export const registrations = pgTable(
+/** A request for an account. Several may be pending for one address; the first one verified becomes the account. */
+export const registrations = latchkey.table(
   'registrations',
   {
     id: uuid('id').primaryKey(),
     email: text('email').notNull(),
-    emailKey: text('email_key').notNull(),
-    passwordHash: text('password_hash').notNull(),
-    createdAt: at('created_at').notNull().defaultNow(),
-    /** When its newest link expires; a new link moves it. */
-    expiresAt: at('expires_at').notNull(),
-    /** Tries at the code of its newest mail. */
+    emailNormalized: text('email_normalized').notNull(),
+    passwordHash: text('password_hash'),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    /** When its newest link expires, in whole seconds. A new link moves it. */
+    expiresAt: moment('expires_at').notNull(),
+    /** Tries at the code of its newest email. */
     codeAttempts: integer('code_attempts').notNull().default(0),
-    spentAt: at('spent_at'),
+    consumedAt: moment('consumed_at'),
   },
   (table) => [
-    index('registrations_email_key').on(table.emailKey),
+    index('registrations_email_normalized').on(table.emailNormalized),
     index('registrations_created_at').on(table.createdAt),
   ],
 )
 
-/** One signed-in device: a family of refresh tokens of which one generation is current. */
-export const sessions = pgTable(
+/** One signed-in device. Its refresh tokens are one family; `counter` says which of them is current. */
+export const sessions = latchkey.table(
   'sessions',
   {
     id: uuid('id').primaryKey(),
@@ -66,66 +85,83 @@ export const sessions = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     /** SHA-256 of the family's 32 random bytes. */
     familyHash: bytea('family_hash').notNull().unique(),
-    generation: bigint('generation', { mode: 'number' }).notNull().default(0),
-    turnedAt: at('turned_at').notNull().defaultNow(),
-    createdAt: at('created_at').notNull().defaultNow(),
-    lastUsedAt: at('last_used_at').notNull().defaultNow(),
-    /** Idle end, renewed by a turn, never past `endsAt`. */
-    expiresAt: at('expires_at').notNull(),
-    /** Absolute end, never moved. */
-    endsAt: at('ends_at').notNull(),
-    /** When the password was last given in this session. */
-    authenticatedAt: at('authenticated_at').notNull().defaultNow(),
-    revokedAt: at('revoked_at'),
-    revokedBecause: text('revoked_because'),
-    userAgent: text('user_agent'),
+    /** The current refresh token's place in its family. */
+    counter: bigint('counter', { mode: 'number' }).notNull().default(0),
+    /** True once the current token was presented, so its predecessor has no business any more. */
+    confirmed: boolean('confirmed').notNull().default(false),
+    /** The counter whose token was last handed out to its predecessor after the reuse interval. */
+    recoveredCounter: bigint('recovered_counter', { mode: 'number' }),
+    /** How many counters in a row were recovered. */
+    recoveredInARow: smallint('recovered_in_a_row').notNull().default(0),
+    rotatedAt: moment('rotated_at').notNull().defaultNow(),
+    /** How it was authenticated: `password`, `email`. */
+    method: text('method').notNull(),
+    authenticatedAt: moment('authenticated_at').notNull().defaultNow(),
+    /** False: its cookies end with the browser, and it is short. */
+    persistent: boolean('persistent').notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    lastUsedAt: moment('last_used_at').notNull().defaultNow(),
+    /** Renewed by a rotation, never past `absoluteExpiresAt`. */
+    idleExpiresAt: moment('idle_expires_at').notNull(),
+    /** Never moved. */
+    absoluteExpiresAt: moment('absolute_expires_at').notNull(),
+    revokedAt: moment('revoked_at'),
+    revocationReason: text('revocation_reason'),
+    /** Browser and system where it was opened, as the list of sessions names them: `Firefox on Linux`. */
+    client: text('client'),
     ip: text('ip'),
+    /** The same where it was last refreshed. */
+    lastClient: text('last_client'),
+    lastIp: text('last_ip'),
   },
   (table) => [
     index('sessions_user_id').on(table.userId, table.createdAt),
-    // The absolute end never moves, so a turn touches no index.
-    index('sessions_ends_at').on(table.endsAt),
+    // The absolute expiry never moves, so a rotation touches no index.
+    index('sessions_absolute_expires_at').on(table.absoluteExpiresAt),
   ],
 )
 
-/** One live mail token for each user and purpose: a newer request takes the older one's place. */
-export const mailTokens = pgTable(
-  'mail_tokens',
+/** What a mailed link or code of an account stands for. */
+export const oneTimeTokens = latchkey.table(
+  'one_time_tokens',
   {
     id: uuid('id').primaryKey(),
     userId: uuid('user_id')
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
+    /** `reset` or `email-change`. */
     purpose: text('purpose').notNull(),
     newEmail: text('new_email'),
-    newEmailKey: text('new_email_key'),
-    expiresAt: at('expires_at').notNull(),
+    newEmailNormalized: text('new_email_normalized'),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    /** In whole seconds. */
+    expiresAt: moment('expires_at').notNull(),
     codeAttempts: integer('code_attempts').notNull().default(0),
-    spentAt: at('spent_at'),
+    consumedAt: moment('consumed_at'),
   },
   (table) => [
-    uniqueIndex('mail_tokens_user_purpose').on(table.userId, table.purpose),
-    index('mail_tokens_expires_at').on(table.expiresAt),
+    index('one_time_tokens_user_id').on(table.userId, table.purpose),
+    index('one_time_tokens_expires_at').on(table.expiresAt),
   ],
 )
 
-/** Mail that is owed. Written in the statement that causes it, delivered after the answer. */
-export const outbox = pgTable(
+/** Queued email. Written in the transaction that causes it, delivered after the response. */
+export const outbox = latchkey.table(
   'outbox',
   {
     /** Also the idempotency key at the provider. */
     id: uuid('id').primaryKey(),
     kind: text('kind').notNull(),
     recipient: text('recipient').notNull(),
-    /** What the link's token is sealed over; the token itself is never stored. */
+    /** What the link's token is signed over; the token itself is never stored. */
     tokenId: uuid('token_id'),
-    tokenExpiresAt: at('token_expires_at'),
-    createdAt: at('created_at').notNull().defaultNow(),
+    tokenExpiresAt: moment('token_expires_at'),
+    createdAt: moment('created_at').notNull().defaultNow(),
     attempts: integer('attempts').notNull().default(0),
-    nextAttemptAt: at('next_attempt_at').notNull(),
-    sentAt: at('sent_at'),
-    /** Set when delivery was given up. */
-    failedAt: at('failed_at'),
+    nextAttemptAt: moment('next_attempt_at').notNull(),
+    sentAt: moment('sent_at'),
+    /** Set when delivery was given up or refused. */
+    failedAt: moment('failed_at'),
     providerId: text('provider_id'),
   },
   (table) => [
@@ -136,35 +172,42 @@ export const outbox = pgTable(
   ],
 )
 
-/** GCRA: one row a bucket. The key is a keyed hash, so the table names neither an address nor a person. */
-export const rateLimits = pgTable('rate_limits', {
+/** GCRA, one row a bucket. The key is a hash, so the table names neither an address nor a network. */
+export const rateLimits = latchkey.table('rate_limits', {
   key: bytea('key').primaryKey(),
-  theoreticalArrivalAt: at('theoretical_arrival_at').notNull(),
+  theoreticalArrivalAt: moment('theoretical_arrival_at').notNull(),
 })
 
 /**
- * Wrong passwords in a row, one row a bucket. An attempt is counted before the check and the row goes with a success, so
- * what is left are failures. An address without an account has its row like any other.
+ * Failed logins in a row. An attempt is counted before the password is checked and a success removes the row, so what is
+ * left are failures. An address without an account has its row like any other.
  */
-export const passwordAttempts = pgTable(
-  'password_attempts',
+export const loginAttempts = latchkey.table(
+  'login_attempts',
   {
-    /** A keyed hash of the address, or a hash of the id of an account, a known browser or a session. */
+    /** A keyed hash of the address, or a hash of the id of an account, a device cookie or a session. */
     key: bytea('key').primaryKey(),
-    /** The account that the password is of, where there is one. */
+    /** The account, where there is one. */
     userId: uuid('user_id'),
     failures: integer('failures').notNull(),
-    nextAttemptAt: at('next_attempt_at').notNull(),
+    nextAttemptAt: moment('next_attempt_at').notNull(),
   },
-  (table) => [index('password_attempts_user_id').on(table.userId)],
+  (table) => [index('login_attempts_user_id').on(table.userId)],
 )
 
-/** The trail. Append-only; ids are not foreign keys, so it outlives what it tells of. */
-export const events = pgTable(
+/**
+ * The audit log. Append-only; ids are no foreign keys, so it outlives what it is about. Partitioned by month
+ * (drizzle/functions/maintain_event_partitions.sql), with a default partition for what has no month yet.
+ */
+export const events = latchkey.table(
   'events',
   {
-    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-    at: at('at').notNull().defaultNow(),
+    id: bigserial('id', { mode: 'number' }).notNull(),
+    /** The transaction that wrote it, by which `read_events` knows what may still appear before it. */
+    xid: xid8('xid')
+      .notNull()
+      .default(sql`pg_current_xact_id()`),
+    createdAt: moment('created_at').notNull().defaultNow(),
     kind: text('kind').notNull(),
     userId: uuid('user_id'),
     sessionId: uuid('session_id'),
@@ -173,22 +216,40 @@ export const events = pgTable(
     detail: jsonb('detail'),
   },
   (table) => [
-    index('events_user_id').on(table.userId, table.at),
-    // For what an operator asks: the last hour, a kind within a week. The trail grows at this index's end alone.
-    index('events_at').on(table.at),
-    // For the day on which maintenance takes the address out.
+    primaryKey({ name: 'events_pkey', columns: [table.createdAt, table.id] }),
+    index('events_user_id').on(table.userId, table.createdAt),
+    index('events_xid').on(table.xid, table.id),
+    // For the day on which maintenance removes the IP address.
     index('events_with_ip')
-      .on(table.at)
+      .on(table.createdAt)
       .where(sql`ip IS NOT NULL`),
   ],
 )
 
 /**
- * Which database is production's: production's deploy writes its own address here. Whoever finds another address than the one they
- * came by looks at a copy, such as a Neon branch.
+ * Which database is production's: production's deploy writes its own address here. A deployment that finds another
+ * address than the one it connected to runs on a copy, such as a Neon branch.
  */
-export const productionDatabase = pgTable('production_database', {
+export const productionDatabase = latchkey.table('production_database', {
   /** Host, port and name, without user or password (`databaseAddress` in build/production-database.ts). */
   address: text('address').primaryKey(),
-  recordedAt: at('recorded_at').notNull().defaultNow(),
+  recordedAt: moment('recorded_at').notNull().defaultNow(),
 })
+
+/** The ledger: which migrations were applied. */
+export const migrations = latchkey.table('migrations', {
+  name: text('name').primaryKey(),
+  /** SHA-256 of its file, in hex. */
+  hash: text('hash').notNull(),
+  appliedAt: moment('applied_at').notNull().defaultNow(),
+})
+
+/** What an app's own role (`latchkey_app`) may read of an account. */
+export const accounts = latchkey
+  .view('accounts')
+  .with({ securityBarrier: true })
+  .as((query) =>
+    query
+      .select({ id: users.id, email: users.email, role: users.role, createdAt: users.createdAt })
+      .from(users),
+  )

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseSetCookie } from 'cookie'
-import { chromium } from 'playwright-core'
+import { chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startChild } from '../dev/child.ts'
 import { freePort } from '../dev/port.ts'
@@ -36,8 +36,7 @@ beforeAll(async () => {
   origin = `http://localhost:${port}`
   await start('lift.js').exited
   const build = start(NEXT, 'build')
-  await build.exited
-  if (!build.lastLines().includes('/api/auth/[name]')) throw new Error(`not built:\n${build.lastLines()}`)
+  if ((await build.exited) !== 'exit code 0') throw new Error(`not built:\n${build.lastLines()}`)
   app = start(NEXT, 'start', '--hostname', '127.0.0.1', '--port', String(port))
   for (let tries = 0; tries < READY_TRIES; tries += 1) {
     if (await fetch(origin).catch(() => undefined)) return
@@ -47,7 +46,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.end('SIGTERM', 5_000))
 
-/** Signed in over HTTP: the cookies as a browser sends them, and the access token. */
+/** Signed in over HTTP: the cookie header and the access token. */
 async function signedIn(): Promise<{ email: string; cookie: string; accessToken: string }> {
   const { email, password } = await verifiedPerson()
   const answer = await fetch(`${origin}/api/auth/login`, {
@@ -80,8 +79,8 @@ test('the whole story runs over HTTP', async () => {
   await expectStory({ origin, inboxUrl: inbox.url })
 })
 
-test('the pages that mailed links open are there, with all that they load', async () => {
-  for (const name of ['verify', 'reset', 'stop', 'problems']) {
+test('the pages that emailed links open are there, with all that they load', async () => {
+  for (const name of ['verify', 'reset', 'cancel', 'problems']) {
     const loaded = new Set([`/auth/${name}`])
     for (const path of loaded) {
       const answer = await get(path)
@@ -111,7 +110,7 @@ test('answers keep their headers, and a method that an endpoint does not have is
   expect(foreign.status).toBe(403)
 })
 
-test('a guarded server component shows its page to who is signed in, and leads others away', async () => {
+test('a guarded server component shows its page to signed-in users, and redirects everyone else', async () => {
   const { email, cookie } = await signedIn()
   const page = await get('/account', { cookie })
   expect([page.status, await page.text()]).toEqual([200, expect.stringContaining(email)])
@@ -125,6 +124,35 @@ test('a guarded server component shows its page to who is signed in, and leads o
     email,
   )
   expect((await get('/account', { cookie })).status).toBe(307)
+})
+
+test('a cookie that is a step behind is refreshed in the browser, and the guarded page is shown', async () => {
+  const { email, cookie } = await signedIn()
+  const age = () =>
+    query(
+      `UPDATE sessions SET rotated_at = rotated_at - interval '31 seconds'
+       WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+      email,
+    )
+  await age()
+  const rotated = await fetch(`${origin}/api/auth/refresh`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin, cookie },
+    body: '{}',
+  })
+  expect(rotated.status).toBe(200)
+  await age()
+  // On the server nothing is refreshed, and nobody is sent to sign in.
+  const page = await get('/account', { cookie })
+  expect([page.status, page.headers.getSetCookie()]).toEqual([200, []])
+  expect(await page.text()).not.toContain(email)
+
+  await inBrowser(async (tab) => {
+    const cookies = cookie.split('; ').map((pair) => pair.split('=', 2))
+    await tab.context().addCookies(cookies.map(([name = '', value = '']) => ({ name, value, url: origin })))
+    await tab.goto('/account')
+    await tab.getByText(`Signed in as ${email} until`).waitFor()
+  })
 })
 
 test('with the database away the page says so, and not that nobody is signed in', async () => {
@@ -151,12 +179,7 @@ test('a guarded route lets in by cookie or bearer, and applies the origin check'
 
 test('in a browser: sign in on the page, see the guarded one, sign out', async () => {
   const { email, password } = await verifiedPerson()
-  const browser = await chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  })
-  try {
-    const page = await browser.newPage({ baseURL: origin })
+  await inBrowser(async (page) => {
     await page.goto('/')
     await page.getByLabel('Email').fill(email)
     await page.getByLabel('Password').fill('not the password')
@@ -173,7 +196,17 @@ test('in a browser: sign in on the page, see the guarded one, sign out', async (
     await page.getByRole('button', { name: 'Sign in' }).waitFor()
     await page.goto('/account')
     expect(new URL(page.url()).pathname).toBe('/')
+  })
+})
+
+async function inBrowser(visit: (page: Page) => Promise<void>): Promise<void> {
+  const browser = await chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  })
+  try {
+    await visit(await browser.newPage({ baseURL: origin }))
   } finally {
     await browser.close()
   }
-})
+}

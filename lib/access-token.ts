@@ -1,10 +1,10 @@
-/** The access token: a JWT (RFC 9068 profile, `typ: at+jwt`), ES256, 15 minutes, ids and role alone. */
+/** The access token: a JWT (RFC 9068 profile, `typ: at+jwt`), ES256, 15 minutes, ids, role and how it was authenticated. */
 import type { PublicKeys } from './answers.ts'
 import { createLocalJWKSet, jwtVerify, SignJWT } from 'jose'
 import { environment } from './env.ts'
+import type { SessionMethod } from './db/engine.ts'
 import { signingKeys } from './keys.ts'
-
-export const ACCESS_TOKEN_LIFETIME_SECONDS = 15 * 60
+import { lifetimeSeconds } from './limits.ts'
 
 /** A new secret is published this long before it signs (docs/cryptography.md). */
 export const PUBLIC_KEYS_CACHE_SECONDS = 300
@@ -15,23 +15,38 @@ export interface AccessTokenClaims {
   role: string
 }
 
+/** What a token is signed over: beside the claims, how and when the session was authenticated. */
+export interface AccessTokenSubject extends AccessTokenClaims {
+  method: SessionMethod
+  /** Epoch seconds. */
+  authenticatedAt: number
+}
+
+/** `amr` (RFC 8176): `pwd` for a password, `otp` for a mailed link or code. */
+const AUTHENTICATION_METHODS: Record<SessionMethod, string[]> = { password: ['pwd'], email: ['otp'] }
+
 export interface SignedAccessToken {
   accessToken: string
   /** ISO 8601, UTC. */
   expiresAt: string
 }
 
-export async function signAccessToken(claims: AccessTokenClaims): Promise<SignedAccessToken> {
+export async function signAccessToken(subject: AccessTokenSubject): Promise<SignedAccessToken> {
   const [key] = await signingKeys()
   if (key === undefined) throw new Error('no secret to derive a signing key from')
   const { origin } = environment()
   const issuedAtSeconds = Math.floor(Date.now() / 1000)
-  const expiresAtSeconds = issuedAtSeconds + ACCESS_TOKEN_LIFETIME_SECONDS
-  const accessToken = await new SignJWT({ sid: claims.sessionId, role: claims.role })
+  const expiresAtSeconds = issuedAtSeconds + lifetimeSeconds.accessToken
+  const accessToken = await new SignJWT({
+    sid: subject.sessionId,
+    role: subject.role,
+    amr: AUTHENTICATION_METHODS[subject.method],
+    auth_time: Math.floor(subject.authenticatedAt),
+  })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
     .setIssuer(origin)
     .setAudience(origin)
-    .setSubject(claims.userId)
+    .setSubject(subject.userId)
     .setIssuedAt(issuedAtSeconds)
     .setExpirationTime(expiresAtSeconds)
     .sign(key.privateKey)

@@ -3,8 +3,8 @@
  * its schema cannot part ways unnoticed, and nothing of this reaches a function.
  */
 import * as z from 'zod/mini'
-import type { RemovedCounts } from './maintenance.ts'
-import type { DeliveryReport, WaitingMail } from './outbox.ts'
+import type { RemovedCounts } from './auth/maintenance.ts'
+import type { DeliveryReport, WaitingEmails } from './outbox.ts'
 import { problems, type ProblemCode } from './problems.ts'
 
 export const Id = z.uuid()
@@ -35,8 +35,12 @@ export const Device = z.strictObject({
   createdAt: Moment,
   lastUsedAt: Moment,
   endsAt: Moment,
+  /** Where it was opened: browser and system, and the network's part of the IP address. */
   client: z.string(),
   ip: z.nullable(z.string()),
+  /** The same where it was last refreshed. */
+  lastClient: z.string(),
+  lastIp: z.nullable(z.string()),
 })
 export type Device = z.output<typeof Device>
 
@@ -46,7 +50,11 @@ export type Devices = z.output<typeof Devices>
 export const CheckEmail = z.strictObject({ status: z.literal('check-email') })
 export type CheckEmail = z.output<typeof CheckEmail>
 
-export const Verified = z.strictObject({ status: z.enum(['verified', 'stopped']) })
+/** `signed-in`: in the browser that registered. */
+export const Verified = z.union([
+  z.strictObject({ status: z.enum(['verified', 'canceled']) }),
+  z.strictObject({ status: z.literal('signed-in'), ...SessionBody.shape }),
+])
 export type Verified = z.output<typeof Verified>
 
 export const PasswordChanged = z.strictObject({ status: z.literal('password-changed') })
@@ -71,23 +79,25 @@ const Count = z.int().check(z.nonnegative())
 const Removed = z.strictObject({
   registrations: Count,
   sessions: Count,
-  mailTokens: Count,
-  mails: Count,
+  oneTimeTokens: Count,
+  emails: Count,
   rateLimits: Count,
-  passwordAttempts: Count,
+  loginAttempts: Count,
   eventIps: Count,
 } satisfies Record<keyof RemovedCounts, typeof Count>)
 
 export const MaintenanceReport = z.strictObject({
-  mail: z.strictObject({
+  emails: z.strictObject({
     sent: Count,
-    givenUp: Count,
+    failed: Count,
     held: Count,
     waiting: Count,
     oldestWaitingSeconds: z.nullable(Count),
-  } satisfies Record<keyof Omit<DeliveryReport, 'waiting'> | keyof WaitingMail, z.ZodMiniType>),
+  } satisfies Record<keyof Omit<DeliveryReport, 'waiting'> | keyof WaitingEmails, z.ZodMiniType>),
   removed: Removed,
   left: z.array(z.keyof(Removed)),
+  /** Of the audit log, a month each. */
+  partitions: z.strictObject({ created: z.array(z.string()), dropped: z.array(z.string()) }),
 })
 export type MaintenanceReport = z.output<typeof MaintenanceReport>
 

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { environment } from './env.ts'
 import { log } from './log.ts'
 
-export const BREACH_QUERY_TIMEOUT_MS = 1_000
+const BREACH_QUERY_TIMEOUT_MS = 1_000
 const PREFIX_LENGTH = 5
 
 /** Why a new password is refused, for the person; empty also when there is no list to ask or it does not answer in a second. */

@@ -1,6 +1,7 @@
 /** Who sends a request, as far as the platform vouches for it. */
 import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
+import { describeUserAgent } from './user-agent.ts'
 
 export interface Client {
   requestId: string
@@ -28,6 +29,18 @@ export function clientOf(request: Request): Client {
 function clientIp(request: Request): string | null {
   const ip = request.headers.get('x-real-ip')?.trim() ?? ''
   return isIP(ip) === 0 ? null : ip
+}
+
+/** What the engine records of a request with an event or a session. */
+export interface RequestContext {
+  id: string
+  ip: string | null
+  /** Browser and system, such as `Firefox on Linux`. */
+  client: string
+}
+
+export function requestContext({ requestId, ip, userAgent }: Client): RequestContext {
+  return { id: requestId, ip, client: describeUserAgent(userAgent) }
 }
 
 function requestIdOf(request: Request): string {

@@ -23,7 +23,7 @@ describe('the cookie policy', () => {
     ])
   })
 
-  test('on http://localhost, and by the origin alone, it is `session` without Secure', async () => {
+  test('on http://localhost, decided by the origin only, it is `session` without Secure', async () => {
     vi.stubEnv('NODE_ENV', 'production')
     const { sessionCookies, registrationCookie } = await cookiesOn('http://localhost:3000')
     expect(sessionCookies(TOKEN, 60)).toEqual([
@@ -42,6 +42,7 @@ describe('the cookie policy', () => {
           .sessionCookies(TOKEN, 60)
           .map((set, index) => [set, cookies.endedSessionCookies()[index] ?? ''] as const),
         [cookies.registrationCookie('x', 60), cookies.endedRegistrationCookie()] as const,
+        [cookies.deviceCookie('x', 60), cookies.endedDeviceCookie()] as const,
       ]
       for (const [set, clear] of pairs) {
         const { value: setValue, maxAge: setAge, ...setAttributes } = parseSetCookie(set)
@@ -60,7 +61,16 @@ describe('the cookie policy', () => {
     }
   })
 
-  test('a session that is over by the clock is not kept with a negative age', async () => {
+  test('without a lifetime a cookie has neither Max-Age nor Expires: it ends with the browser', async () => {
+    const { sessionCookies, deviceCookie } = await cookiesOn('https://app.example.com')
+    expect([...sessionCookies(TOKEN, undefined), deviceCookie('x', undefined)]).toEqual([
+      `__Host-session=${TOKEN}; Path=/; HttpOnly; Secure; SameSite=Lax`,
+      'signed-in=1; Path=/; Secure; SameSite=Lax',
+      '__Host-device=x; Path=/; HttpOnly; Secure; SameSite=Lax',
+    ])
+  })
+
+  test('a session that has expired is not kept with a negative age', async () => {
     const { sessionCookies } = await cookiesOn('https://app.example.com')
     expect(parseSetCookie(sessionCookies(TOKEN, -3)[0] ?? '').maxAge).toBe(0)
   })

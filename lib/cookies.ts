@@ -6,7 +6,7 @@
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import { environment } from './env.ts'
 
-type CookieKind = 'session' | 'registration' | 'known-browser' | 'signed-in'
+type CookieKind = 'session' | 'registration' | 'device' | 'signed-in'
 
 /** Only `http://localhost` is not https (lib/env.ts sees to it); browsers refuse `__Host-` there. */
 function definition(kind: CookieKind): Omit<SetCookie, 'value' | 'maxAge'> {
@@ -16,38 +16,41 @@ function definition(kind: CookieKind): Omit<SetCookie, 'value' | 'maxAge'> {
   return { name: secure ? `__Host-${kind}` : kind, path: '/', secure, httpOnly: true, sameSite: 'lax' }
 }
 
-function set(kind: CookieKind, value: string, maxAgeSeconds: number): string {
-  return stringifySetCookie({ ...definition(kind), value, maxAge: Math.max(0, Math.floor(maxAgeSeconds)) })
+/** Without a lifetime it ends with the browser. */
+function set(kind: CookieKind, value: string, maxAgeSeconds: number | undefined): string {
+  const cookie = { ...definition(kind), value }
+  if (maxAgeSeconds === undefined) return stringifySetCookie(cookie)
+  return stringifySetCookie({ ...cookie, maxAge: Math.max(0, Math.floor(maxAgeSeconds)) })
 }
 
 function clear(kind: CookieKind): string {
   return stringifySetCookie({ ...definition(kind), value: '', maxAge: 0 })
 }
 
-/** The refresh token's cookie and its readable companion, for as long as the session has left. */
-export function sessionCookies(refreshToken: string, secondsLeft: number): string[] {
+/** The refresh token's cookie and its readable companion, for as long as the session has left or the browser runs. */
+export function sessionCookies(refreshToken: string, secondsLeft: number | undefined): string[] {
   return [set('session', refreshToken, secondsLeft), set('signed-in', '1', secondsLeft)]
 }
 
-/** For a definite end alone: never after a database error, a timeout or a lost race. */
+/** Only for a definite end: never after a database error, a timeout or a lost race. */
 export function endedSessionCookies(): string[] {
   return [clear('session'), clear('signed-in')]
 }
 
-export function registrationCookie(sealedRegistration: string, secondsLeft: number): string {
-  return set('registration', sealedRegistration, secondsLeft)
+export function registrationCookie(signed: string, secondsLeft: number): string {
+  return set('registration', signed, secondsLeft)
 }
 
 export function endedRegistrationCookie(): string {
   return clear('registration')
 }
 
-export function knownBrowserCookie(sealedBrowser: string, secondsLeft: number): string {
-  return set('known-browser', sealedBrowser, secondsLeft)
+export function deviceCookie(signed: string, secondsLeft: number | undefined): string {
+  return set('device', signed, secondsLeft)
 }
 
-export function forgottenBrowserCookie(): string {
-  return clear('known-browser')
+export function endedDeviceCookie(): string {
+  return clear('device')
 }
 
 export function readCookie(request: Request, kind: CookieKind): string | undefined {

@@ -28,7 +28,7 @@ function isEmailAddress(address: string): boolean {
 }
 
 /** The comparison form: lower case, the domain in punycode. Two addresses with the same form are one account. */
-export function emailKey(address: string): string {
+export function normalizeEmail(address: string): string {
   const at = address.lastIndexOf('@')
   return `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1))}`.toLowerCase()
 }

@@ -5,7 +5,7 @@
 import { clientOf, type Client } from './client.ts'
 import { configuration, environment, environmentFaults } from './env.ts'
 import { log, type LogLevel } from './log.ts'
-import { isForeign } from './origin-check.ts'
+import { isCrossOrigin } from './origin-check.ts'
 import { problem, problemCodeOf } from './problems.ts'
 import { inRequest, type RequestRecord } from './request-record.ts'
 import { inSources } from './stack-trace.ts'
@@ -87,7 +87,7 @@ async function answer(request: Request, client: Client, handlers: Handlers): Pro
   try {
     const handler = handlerFor(request.method, handlers)
     if (handler === undefined) return problem('method-not-allowed', { headers: { allow: allowed(handlers) } })
-    if (isForeign(request)) return problem('origin-refused')
+    if (isCrossOrigin(request)) return problem('cross-origin-request')
     return await handler(request, client)
   } catch (error) {
     return refusal(error)

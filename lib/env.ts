@@ -3,7 +3,7 @@
  * never by value. The deploy runs the same check.
  */
 import * as z from 'zod/mini'
-import { EmailAddress, emailKey } from './email-address.ts'
+import { EmailAddress, normalizeEmail } from './email-address.ts'
 
 export interface Environment {
   stage: Stage
@@ -14,6 +14,10 @@ export interface Environment {
   /** Key material; the first one signs, all verify. */
   jwtSecrets: readonly string[]
   databaseUrl: string
+  /** Connections of one instance, where the database is reached over TCP. */
+  databasePoolMax: number
+  /** PEM. Who signed the database's certificate, where that is nobody public. */
+  databaseCa: string | undefined
   /** Stands in for Neon's HTTP address in local development only. */
   neonFetchEndpoint: string | undefined
   resendApiKey: string
@@ -77,6 +81,8 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
       ownOrigins: ownOrigins(origin.origin, given),
       jwtSecrets: splitList(parsed.data.JWT_SECRET),
       databaseUrl: parsed.data.DATABASE_URL,
+      databasePoolMax: Number(parsed.data.DATABASE_POOL_MAX ?? 10),
+      databaseCa: parsed.data.DATABASE_CA,
       neonFetchEndpoint: parsed.data.NEON_FETCH_ENDPOINT,
       resendApiKey: parsed.data.RESEND_API_KEY,
       mailFrom: parsed.data.MAIL_FROM,
@@ -157,13 +163,30 @@ export function schemaFor(stage: Stage) {
         error: 'too short or not random; each secret must be 32 random bytes: openssl rand -base64 32',
       }),
     ),
-    DATABASE_URL: variable("missing; copy the pooled connection string from Neon's dashboard").check(
+    DATABASE_URL: variable("missing; copy the pooled connection string from your database's dashboard").check(
       z.refine(isDatabaseUrl, {
         error: 'not a postgresql:// address with user, password, host and database',
       }),
       z.refine((url) => local || !isDatabaseUrl(url) || !isLoopback(new URL(url).hostname), {
         error: 'names this machine; a deployment needs a database it can reach',
       }),
+    ),
+    DATABASE_POOL_MAX: z.optional(
+      z.string().check(
+        z.refine((text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 100, {
+          error: 'must be a whole number from 1 to 100 (10 when unset)',
+        }),
+      ),
+    ),
+    DATABASE_CA: z.optional(
+      z.string().check(
+        z.refine(
+          (text) => /^-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\s*$/.test(text.trim()),
+          {
+            error: 'not a certificate; paste the PEM text, from -----BEGIN CERTIFICATE----- on',
+          },
+        ),
+      ),
     ),
     NEON_FETCH_ENDPOINT: z.optional(
       z.string().check(
@@ -279,7 +302,7 @@ function isRecipient(entry: string): boolean {
 
 /** A preview writes to nobody unless it is told to whom. */
 function allowedRecipients(list: string | undefined, stage: Stage): string[] | undefined {
-  if (list !== undefined) return splitList(list).map(emailKey)
+  if (list !== undefined) return splitList(list).map(normalizeEmail)
   return stage === 'preview' ? [] : undefined
 }
 

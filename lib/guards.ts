@@ -12,11 +12,12 @@
  * ```
  */
 import { verifyAccessToken } from './access-token.ts'
-import { bearerToken, credentialOf } from './credentials.ts'
+import { bearerToken, credentialOf } from './auth/credential.ts'
+import { findSession } from './auth/sessions.ts'
+import type { User } from './db/engine.ts'
 import { environmentFaults } from './env.ts'
-import { isForeign } from './origin-check.ts'
+import { isCrossOrigin } from './origin-check.ts'
 import { problem } from './problems.ts'
-import { checkSession, type User } from './sessions.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /** Answer with `response`: 401, 403 for a foreign origin or another role, or 503. */
@@ -28,7 +29,12 @@ export interface Refused {
 export interface SignedIn {
   kind: 'signed-in'
   user: User
-  session: { id: string; endsAt: Date; authenticatedRecently: boolean }
+  session: {
+    id: string
+    endsAt: Date
+    /** Authenticated within 5 minutes, with the second factor where the account has one. */
+    steppedUp: boolean
+  }
 }
 
 export interface KnownUser {
@@ -44,13 +50,15 @@ export interface KnownUser {
  */
 export async function requireSession(request: Request): Promise<SignedIn | Refused> {
   if (environmentFaults.length > 0) return refused(problem('misconfigured'))
-  if (isForeign(request)) return refused(problem('origin-refused'))
+  if (isCrossOrigin(request)) return refused(problem('cross-origin-request'))
   try {
     const credential = await credentialOf(request)
-    const session = credential && (await checkSession(credential))
-    if (session === undefined) return refused(problem('unauthorized'))
-    const { id, user, endsAt, authenticatedRecently } = session
-    return { kind: 'signed-in', user, session: { id, endsAt, authenticatedRecently } }
+    const found = credential && (await findSession(credential))
+    if (found?.kind === 'refresh-required') return refused(problem('refresh-required'))
+    if (found?.kind !== 'signed-in') return refused(problem('unauthorized'))
+    const { session, steppedUp } = found
+    const endsAt = new Date(session.absoluteExpiresAt * 1000)
+    return { kind: 'signed-in', user: session.user, session: { id: session.id, endsAt, steppedUp } }
   } catch (error) {
     if (!isUnavailable(error)) throw error
     return refused(problem(error.unavailable, { retryAfterSeconds: error.retryAfterSeconds }))

@@ -23,7 +23,7 @@ export type SealPurpose =
   | 'email-change-stop-mail'
   | 'mail-code'
   | 'registration-cookie'
-  | 'known-browser'
+  | 'device-cookie'
   | 'rate-limit'
 
 export interface SigningKey {

@@ -22,7 +22,7 @@ export interface LogFields {
   origin?: string | undefined
   /** Names of variables, never their values. */
   keys?: readonly string[]
-  mailId?: string
+  emailId?: string
   /** What went wrong, in our own words or as an error's name and SQLSTATE. */
   reason?: string
   stack?: string
@@ -32,10 +32,10 @@ export type LogLevel = 'info' | 'warn' | 'error'
 
 export function log(level: LogLevel, event: string, fields: LogFields = {}): void {
   const { method, path, status, code, durationMs, roundTrips, cold, userId, sessionId } = fields
-  const { version, origin, keys, mailId, reason, stack } = fields
+  const { version, origin, keys, emailId, reason, stack } = fields
   const requestId = fields.requestId ?? currentRequest()?.requestId
   const request = { requestId, method, path, status, code, durationMs, roundTrips, cold, userId, sessionId }
-  const entry = { ...request, version, origin, keys, mailId, reason, stack }
+  const entry = { ...request, version, origin, keys, emailId, reason, stack }
   // eslint-disable-next-line no-console -- the only one
   console[level](JSON.stringify({ at: new Date().toISOString(), level, event, ...entry }))
 }

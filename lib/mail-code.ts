@@ -11,8 +11,6 @@ import type { MailToken, MailTokenPurpose } from './mail-token.ts'
 export type MailCodePurpose = Extract<MailTokenPurpose, 'registration-mail' | 'reset-mail'>
 
 const DIGITS = 6
-/** Then the code is worth nothing and a new mail is needed. */
-export const MAX_CODE_ATTEMPTS = 5
 
 /** Six digits as a body has them; a space in the middle, as the mail shows it, is fine. */
 export const MailCode = z.string({ error: 'Give the code from the mail.' }).check(

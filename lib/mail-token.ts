@@ -20,10 +20,6 @@ export type OpenedMailToken<Purpose> =
   | { kind: 'invalid' }
   | { kind: 'expired' }
 
-export const REGISTRATION_LINK_LIFETIME_SECONDS = 8 * 60 * 60
-export const RESET_LINK_LIFETIME_SECONDS = 30 * 60
-export const EMAIL_CHANGE_LINK_LIFETIME_SECONDS = 8 * 60 * 60
-
 /** A token in a body; its shape alone. */
 export const MailTokenText = z
   .string({ error: 'Give the token from the link.' })

@@ -1,9 +1,9 @@
 /** Sends one mail through Resend. The SDK is loaded only when there is a mail to send: it is no part of a cold start. */
-import { emailKey } from './email-address.ts'
+import { normalizeEmail } from './email-address.ts'
 import { environment } from './env.ts'
 import type { Message } from './messages.ts'
 
-export const MAIL_TIMEOUT_MS = 10_000
+const MAIL_TIMEOUT_MS = 10_000
 
 export type Delivery =
   | { kind: 'sent'; providerId: string | null }
@@ -17,7 +17,7 @@ export type Delivery =
 /** `allowed` are comparison forms of addresses, or `@` and a domain; undefined: everybody. */
 function isAllowed(recipient: string, allowed: readonly string[] | undefined): boolean {
   if (allowed === undefined) return true
-  const key = emailKey(recipient)
+  const key = normalizeEmail(recipient)
   return allowed.includes(key) || allowed.includes(key.slice(key.lastIndexOf('@')))
 }
 

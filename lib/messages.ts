@@ -4,14 +4,8 @@
  */
 import { environment, type MailLanguage } from './env.ts'
 import { mailCode, type MailCodePurpose } from './mail-code.ts'
-import {
-  EMAIL_CHANGE_LINK_LIFETIME_SECONDS,
-  REGISTRATION_LINK_LIFETIME_SECONDS,
-  RESET_LINK_LIFETIME_SECONDS,
-  sealMailToken,
-  type MailToken,
-  type MailTokenPurpose,
-} from './mail-token.ts'
+import { lifetimeSeconds } from './limits.ts'
+import { sealMailToken, type MailToken, type MailTokenPurpose } from './mail-token.ts'
 
 export interface Message {
   subject: string
@@ -64,7 +58,7 @@ export interface Language {
     'password-reset': (facts: Facts) => WordsWithButton
     'password-locked': (facts: Facts) => WordsWithButton
     'login-after-failures': (facts: Facts) => WordsWithButton
-    'session-stolen': (facts: Facts) => WordsWithButton
+    'refresh-token-reused': (facts: Facts) => WordsWithButton
     'password-changed': (facts: Facts) => WordsWithButton
     'confirm-email-change': (facts: Facts) => WordsWithButton
     'email-change-requested': (facts: Facts) => WordsWithButton
@@ -73,19 +67,19 @@ export interface Language {
   }
 }
 
-export type MailKind = keyof Language['mails']
+export type EmailKind = keyof Language['mails']
 
 /** The same words and the same link each time for the same mail, so a second try is the same mail. */
-export async function composeMessage(kind: MailKind, token: MailToken | null): Promise<Message> {
+export async function composeMessage(kind: EmailKind, token: MailToken | null): Promise<Message> {
   const { productName: product, supportAddress: support, mailLanguage } = environment()
   const { languages } = await import('./languages.ts')
   const language = languages[mailLanguage]
   const words: Words & { button?: string } = language.mails[kind]({
     product,
     support,
-    registrationLinkHours: REGISTRATION_LINK_LIFETIME_SECONDS / 3600,
-    resetLinkMinutes: RESET_LINK_LIFETIME_SECONDS / 60,
-    emailChangeLinkHours: EMAIL_CHANGE_LINK_LIFETIME_SECONDS / 3600,
+    registrationLinkHours: lifetimeSeconds.registrationLink / 3600,
+    resetLinkMinutes: lifetimeSeconds.resetLink / 60,
+    emailChangeLinkHours: lifetimeSeconds.emailChangeLink / 3600,
   })
   const letter: Letter = {
     words,
@@ -109,32 +103,32 @@ interface Letter {
 }
 
 interface Link {
-  page: 'verifyPath' | 'resetPath' | 'stopPath'
+  page: 'verifyPath' | 'resetPath' | 'cancelPath'
   purpose: MailTokenPurpose
   /** Six digits do the same as the link. */
   code?: MailCodePurpose
 }
 
 /** The mails with a link that a token opens. The button of every other one leads to where one signs in. */
-const links: Partial<Record<MailKind, Link>> = {
+const links: Partial<Record<EmailKind, Link>> = {
   'confirm-registration': { page: 'verifyPath', purpose: 'registration-mail', code: 'registration-mail' },
   'reset-password': { page: 'resetPath', purpose: 'reset-mail', code: 'reset-mail' },
   'reset-required': { page: 'resetPath', purpose: 'reset-mail', code: 'reset-mail' },
   'confirm-email-change': { page: 'verifyPath', purpose: 'email-change-mail' },
-  'email-change-requested': { page: 'stopPath', purpose: 'email-change-stop-mail' },
+  'email-change-requested': { page: 'cancelPath', purpose: 'email-change-stop-mail' },
 }
 
 /** The token stands in the fragment, which no server is sent and no Referer carries. */
-function address(kind: MailKind, token: MailToken | null): string {
+function address(kind: EmailKind, token: MailToken | null): string {
   const { origin, verifyPath, resetPath } = environment()
   const link = links[kind]
   if (link === undefined) return `${origin}/`
-  const path = { verifyPath, resetPath, stopPath: '/auth/stop' }[link.page]
+  const path = { verifyPath, resetPath, cancelPath: '/auth/cancel' }[link.page]
   return `${origin}${path}#token=${sealMailToken(link.purpose, needed(token))}`
 }
 
 /** In two groups of three, with a plain space, which the page accepts when the code is pasted. */
-function code(kind: MailKind, token: MailToken | null): string | undefined {
+function code(kind: EmailKind, token: MailToken | null): string | undefined {
   const purpose = links[kind]?.code
   if (purpose === undefined) return undefined
   const digits = mailCode(purpose, needed(token))

@@ -5,7 +5,7 @@ import { environment } from './env.ts'
  * True for an unsafe method that a browser says came from elsewhere. A request with neither header is no browser's; it still
  * needs a JSON content type, which no form can send. Hosts are compared whole; `same-site` is not trusted.
  */
-export function isForeign(request: Request): boolean {
+export function isCrossOrigin(request: Request): boolean {
   if (request.method === 'GET' || request.method === 'HEAD') return false
   const site = request.headers.get('sec-fetch-site')
   const origin = request.headers.get('origin')

@@ -4,7 +4,8 @@
  */
 import type { Problem } from './answers.ts'
 import { environment, environmentFaults } from './env.ts'
-import { rateLimitHeaders, type Limit } from './rate-limits.ts'
+import type { RateLimit } from './limits.ts'
+import { rateLimitHeaders } from './rate-limits.ts'
 
 interface ProblemKind {
   status: number
@@ -39,6 +40,11 @@ export const problems = {
     title: 'The session has ended',
     detail: 'Sign in again.',
   },
+  'refresh-required': {
+    status: 401,
+    title: 'The session must be refreshed',
+    detail: 'Call refresh, then repeat this. If refresh itself says so, try again in 30 seconds.',
+  },
   unauthorized: {
     status: 401,
     title: 'Not signed in',
@@ -49,10 +55,15 @@ export const problems = {
     title: 'The address is not confirmed yet',
     detail: 'Open the link in the mail that was sent at registration, or ask for a new one.',
   },
-  'origin-refused': {
+  'cross-origin-request': {
     status: 403,
     title: 'The request came from another site',
     detail: "Send it from a page on the app's own origin.",
+  },
+  'different-account': {
+    status: 403,
+    title: 'This is another account',
+    detail: 'Sign in with the account that is signed in here, or sign out first.',
   },
   'password-required': {
     status: 403,
@@ -61,8 +72,8 @@ export const problems = {
   },
   'reauthentication-required': {
     status: 403,
-    title: 'A recent sign-in is needed',
-    detail: 'Sign in again, then repeat this within 5 minutes.',
+    title: 'Sign in again first',
+    detail: 'Sign in again with "reauthenticate": true, then repeat this within 5 minutes.',
   },
   'role-required': {
     status: 403,
@@ -84,7 +95,7 @@ export const problems = {
     title: 'The link has expired',
     detail: 'Ask for a new one.',
   },
-  'token-spent': {
+  'token-already-used': {
     status: 410,
     title: 'The link was used already',
     detail: 'It was used, or a newer one took its place. Sign in, or ask for a new one.',
@@ -187,7 +198,7 @@ export function problem(code: ProblemCode, extras: ProblemExtras = {}): Response
 }
 
 /** 429. The fields tell of the source's limit, whichever one was reached. */
-export function quotaExceeded(bySource: Limit, waitSeconds: number): Response {
+export function quotaExceeded(bySource: RateLimit, waitSeconds: number): Response {
   return problem('quota-exceeded', {
     retryAfterSeconds: waitSeconds,
     headers: rateLimitHeaders(bySource, waitSeconds),

@@ -1,15 +1,23 @@
-/** What the registration cookie holds: the registration's id, sealed, so that this browser can prove it asked. */
+/** What the registration cookie holds, signed: that this browser registered, and whether it wants to be remembered. */
 import { parse, stringify } from 'uuid'
 import { seal, unseal } from './keys.ts'
 
 const ID_BYTES = 16
 
-export function sealRegistration(id: string): string {
-  return seal('registration-cookie', parse(id))
+export interface RegistrationCookie {
+  registrationId: string
+  /** The choice of `remember`, for the session that verifying opens. */
+  persistent: boolean
 }
 
-/** Undefined for no cookie and for anything that this deployment did not seal. */
-export function openRegistration(text: string | undefined): string | undefined {
-  const id = text === undefined ? undefined : unseal('registration-cookie', text, { payloadBytes: ID_BYTES })
-  return id && stringify(id)
+export function signRegistrationCookie({ registrationId, persistent }: RegistrationCookie): string {
+  return seal('registration-cookie', Buffer.concat([parse(registrationId), Buffer.of(persistent ? 1 : 0)]))
+}
+
+/** Undefined for no cookie and for anything that this deployment didn't sign. */
+export function openRegistrationCookie(text: string | undefined): RegistrationCookie | undefined {
+  const payload =
+    text === undefined ? undefined : unseal('registration-cookie', text, { payloadBytes: ID_BYTES + 1 })
+  if (payload === undefined) return undefined
+  return { registrationId: stringify(payload.subarray(0, ID_BYTES)), persistent: payload[ID_BYTES] === 1 }
 }

@@ -1,14 +1,15 @@
-/** Whether a secret is the right one is decided by `timingSafeEqual` and by nothing that comes before it. */
+/** Whether a secret is right is for `timingSafeEqual` to decide, and for nothing before it. */
 import type * as Crypto from 'node:crypto'
 import { randomBytes } from 'node:crypto'
+import { parseSetCookie } from 'cookie'
 import { v7 as newId } from 'uuid'
 import { beforeEach, expect, test, vi } from 'vitest'
 import maintenance from '../api/auth/maintenance.ts'
-import { newKnownBrowser, openKnownBrowser, sealKnownBrowser } from './known-browser.ts'
+import { openDeviceCookie, renewedDeviceCookie } from './device-cookie.ts'
 import { isMailCode, mailCode } from './mail-code.ts'
 import { expiryIn, openMailToken, sealMailToken } from './mail-token.ts'
-import { openRefreshToken, sealRefreshToken } from './refresh-token.ts'
-import { openRegistration, sealRegistration } from './registration-cookie.ts'
+import { openRefreshToken, signRefreshToken } from './refresh-token.ts'
+import { openRegistrationCookie, signRegistrationCookie } from './registration-cookie.ts'
 
 const decision = vi.hoisted(() => ({ verdict: undefined as boolean | undefined, lengths: [] as number[][] }))
 
@@ -40,22 +41,32 @@ const ask = async (authorization: string) =>
 const kinds: [kind: string, right: string, isAccepted: (text: string) => boolean | Promise<boolean>][] = [
   [
     'the refresh token',
-    sealRefreshToken({ family: randomBytes(32), generation: 1 }),
+    signRefreshToken({ family: randomBytes(32), counter: 1 }),
     (text) => openRefreshToken(text) !== undefined,
   ],
   [
-    'the mail token',
+    'the one-time token',
     sealMailToken('reset-mail', mailToken),
     (text) => openMailToken(['reset-mail'], text).kind === 'open',
   ],
-  ['the registration cookie', sealRegistration(newId()), (text) => openRegistration(text) !== undefined],
   [
-    'the known browser',
-    sealKnownBrowser(newKnownBrowser(), 'a@example.org'),
-    (text) => openKnownBrowser(text, 'a@example.org') !== undefined,
+    'the registration cookie',
+    signRegistrationCookie({ registrationId: newId(), persistent: true }),
+    (text) => openRegistrationCookie(text) !== undefined,
+  ],
+  [
+    'the device cookie',
+    parseSetCookie(
+      renewedDeviceCookie(
+        new Request('https://app.latchkey.test/'),
+        { email: 'a@example.org', securityVersion: 1 },
+        true,
+      ),
+    ).value ?? '',
+    (text) => openDeviceCookie(text, 'a@example.org') !== undefined,
   ],
   ['the six digits', mailCode('reset-mail', mailToken), (text) => isMailCode('reset-mail', mailToken, text)],
-  // Let in, it finds no database here: 503.
+  // Where it is let in, there is no database here: 503.
   [
     'the secret of the cron',
     process.env['CRON_SECRET'] ?? '',

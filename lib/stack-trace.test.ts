@@ -1,4 +1,4 @@
-/** Stack traces: what a bundle's places become. The real bundles are looked at in artefact/serving.test.ts. */
+/** Stack traces from bundles. artefact/serving.test.ts has the real bundles. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -9,11 +9,11 @@ import { publicKeys, signAccessToken, verifyAccessToken } from './access-token.t
 import { requireUser } from './guards.ts'
 import { signingKeys } from './keys.ts'
 import { openMailToken, sealMailToken } from './mail-token.ts'
-import { hashFamily, newFamily, openRefreshToken, sealRefreshToken } from './refresh-token.ts'
-import { openRegistration, sealRegistration } from './registration-cookie.ts'
+import { hashFamily, newFamily, openRefreshToken, signRefreshToken } from './refresh-token.ts'
+import { openRegistrationCookie, signRegistrationCookie } from './registration-cookie.ts'
 
 const families = fc.uint8Array({ minLength: 32, maxLength: 32 })
-const generations = fc.integer({ min: 0, max: 0xffffffff })
+const counters = fc.integer({ min: 0, max: 0xffffffff })
 const ids = fc.uuid({ version: 7 })
 
 /** Each single character of a text replaced by another one of the alphabet. */
@@ -29,30 +29,30 @@ afterEach(() => {
 })
 
 describe('the refresh token', () => {
-  test('what was sealed opens to the same family and generation', () => {
+  test('what was signed opens to the same family and counter', () => {
     fc.assert(
-      fc.property(families, generations, (family, generation) => {
-        const opened = openRefreshToken(sealRefreshToken({ family, generation }))
-        expect(opened?.generation).toBe(generation)
+      fc.property(families, counters, (family, counter) => {
+        const opened = openRefreshToken(signRefreshToken({ family, counter }))
+        expect(opened?.counter).toBe(counter)
         expect(Buffer.from(opened?.family ?? []).equals(family)).toBe(true)
       }),
     )
   })
 
-  test('the successor of a generation is derived: whoever asks twice gets the same token', () => {
+  test('the successor is derived: the same request twice gets the same token', () => {
     fc.assert(
-      fc.property(families, generations, (family, generation) => {
-        expect(sealRefreshToken({ family, generation })).toBe(sealRefreshToken({ family, generation }))
+      fc.property(families, counters, (family, counter) => {
+        expect(signRefreshToken({ family, counter })).toBe(signRefreshToken({ family, counter }))
       }),
     )
   })
 
   test('a token with any one character changed is refused', () => {
-    const token = sealRefreshToken({ family: randomBytes(32), generation: 7 })
+    const token = signRefreshToken({ family: randomBytes(32), counter: 7 })
     for (const text of spoiled(token)) expect(openRefreshToken(text)).toBeUndefined()
   })
 
-  test('no text that we did not seal opens', () => {
+  test('no text that we did not sign opens', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), (text) => {
         expect(openRefreshToken(text)).toBeUndefined()
@@ -61,7 +61,7 @@ describe('the refresh token', () => {
   })
 
   test('another spelling of the same bytes is refused', () => {
-    const token = sealRefreshToken({ family: randomBytes(32), generation: 1 })
+    const token = signRefreshToken({ family: randomBytes(32), counter: 1 })
     const others = [
       `${token}=`,
       ` ${token}`,
@@ -107,10 +107,10 @@ describe('the family', () => {
   )
 })
 
-describe('the mail token', () => {
+describe('the one-time token', () => {
   const soon = () => new Date((Math.floor(Date.now() / 1000) + 60) * 1000)
 
-  test('what was sealed opens to the same row and expiry', () => {
+  test('what was signed opens to the same row and expiry', () => {
     fc.assert(
       fc.property(ids, (id) => {
         const expiresAt = soon()
@@ -129,7 +129,7 @@ describe('the mail token', () => {
     expect(openMailToken(['registration-mail'], sealMailToken('reset-mail', token)).kind).toBe('invalid')
     expect(openMailToken(['reset-mail'], sealMailToken('registration-mail', token)).kind).toBe('invalid')
     expect(openRefreshToken(sealMailToken('reset-mail', token))).toBeUndefined()
-    expect(openRegistration(sealMailToken('registration-mail', token))).toBeUndefined()
+    expect(openRegistrationCookie(sealMailToken('registration-mail', token))).toBeUndefined()
   })
 
   test('[ASVS 6.4.1] it expires at its second and not before', () => {
@@ -152,31 +152,34 @@ describe('the mail token', () => {
 })
 
 describe('the registration cookie', () => {
-  test('what was sealed opens to the same registration', () => {
+  test('what was signed opens to the same registration, and to whether the browser is to be remembered', () => {
     fc.assert(
-      fc.property(ids, (id) => {
-        expect(openRegistration(sealRegistration(id))).toBe(id)
+      fc.property(ids, fc.boolean(), (registrationId, persistent) => {
+        const cookie = { registrationId, persistent }
+        expect(openRegistrationCookie(signRegistrationCookie(cookie))).toEqual(cookie)
       }),
     )
   })
 
   test('forged ones do not open', () => {
-    for (const text of spoiled(sealRegistration(newId()))) expect(openRegistration(text)).toBeUndefined()
-    expect(openRegistration(undefined)).toBeUndefined()
+    for (const text of spoiled(signRegistrationCookie({ registrationId: newId(), persistent: true })))
+      expect(openRegistrationCookie(text)).toBeUndefined()
+    expect(openRegistrationCookie(undefined)).toBeUndefined()
   })
 })
 
 describe('the access token', () => {
   const claims = { userId: newId(), sessionId: newId(), role: 'user' }
+  const subject = { ...claims, method: 'password' as const, authenticatedAt: 1_800_000_000.789 }
 
   test('[RFC 8725 3.1] it is ES256 with type at+jwt and names its key', async () => {
-    const { accessToken } = await signAccessToken(claims)
+    const { accessToken } = await signAccessToken(subject)
     const [key] = await signingKeys()
     expect(decodeProtectedHeader(accessToken)).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: key?.kid })
   })
 
-  test('[ASVS 9.2.4] [RFC 9700 2.3] [ASVS 14.1.1] [ASVS 14.2.4] it holds ids and the role, 15 minutes, and nothing else', async () => {
-    const { accessToken, expiresAt } = await signAccessToken(claims)
+  test('[ASVS 9.2.4] [RFC 9700 2.3] [ASVS 14.1.1] [ASVS 14.2.4] it holds ids, the role and how it was authenticated, for 15 minutes, and nothing else', async () => {
+    const { accessToken, expiresAt } = await signAccessToken(subject)
     const payload = decodeJwt(accessToken)
     expect(payload).toEqual({
       iss: 'https://app.latchkey.test',
@@ -184,6 +187,8 @@ describe('the access token', () => {
       sub: claims.userId,
       sid: claims.sessionId,
       role: 'user',
+      amr: ['pwd'],
+      auth_time: 1_800_000_000,
       iat: expect.any(Number),
       exp: (payload.iat ?? 0) + 900,
     })
@@ -191,9 +196,20 @@ describe('the access token', () => {
     expect(await verifyAccessToken(accessToken)).toEqual(claims)
   })
 
+  test.each([
+    ['password', ['pwd']],
+    ['email', ['otp']],
+  ] as const)(
+    '[RFC 8725 3.11] a session by %s has the authentication methods of RFC 8176',
+    async (method, amr) => {
+      const { accessToken } = await signAccessToken({ ...subject, method })
+      expect(decodeJwt(accessToken)['amr']).toEqual(amr)
+    },
+  )
+
   test('[ASVS 9.2.1] it is good until its last second', async () => {
     vi.useFakeTimers({ now: 1_800_000_000_000 })
-    const { accessToken } = await signAccessToken(claims)
+    const { accessToken } = await signAccessToken(subject)
     vi.setSystemTime(1_800_000_899_000)
     expect(await verifyAccessToken(accessToken)).toEqual(claims)
     vi.setSystemTime(1_800_000_900_000)
@@ -201,7 +217,7 @@ describe('the access token', () => {
   })
 
   test('[ASVS 9.1.1] [RFC 8725 3.3] a token with any one character changed is refused', async () => {
-    const { accessToken } = await signAccessToken(claims)
+    const { accessToken } = await signAccessToken(subject)
     // The last character also holds four bits that no byte of the signature needs.
     for (const text of [...spoiled(accessToken)].slice(0, -1)) {
       expect(await verifyAccessToken(text)).toBeUndefined()
@@ -210,15 +226,15 @@ describe('the access token', () => {
 
   test('[RFC 8725 3.7] claims are UTF-8, and text beyond ASCII comes back as it was', async () => {
     const foreign = { ...claims, role: 'rédacteur 編集者 \u{1f511}' }
-    const { accessToken } = await signAccessToken(foreign)
+    const { accessToken } = await signAccessToken({ ...subject, ...foreign })
     const [, payload = ''] = accessToken.split('.')
     const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(payload, 'base64url'))
     expect(JSON.parse(text).role).toBe(foreign.role)
     expect(await verifyAccessToken(accessToken)).toEqual(foreign)
   })
 
-  test('[8725bis 3.14] the compact form alone is read: neither the JSON forms nor a character that it has not', async () => {
-    const { accessToken } = await signAccessToken(claims)
+  test('[8725bis 3.14] only the compact form is read: neither the JSON forms nor any other character', async () => {
+    const { accessToken } = await signAccessToken(subject)
     const [header = '', payload = '', signature = ''] = accessToken.split('.')
     const letIn = async (text: string) =>
       (
@@ -241,7 +257,7 @@ describe('the access token', () => {
     for (const text of others) expect(await letIn(text), text).toBe('refused')
   })
 
-  test('the published keys are public halves alone', async () => {
+  test('the published keys are the public halves only', async () => {
     const { keys } = await publicKeys()
     expect(keys).toHaveLength(1)
     expect(Object.keys(keys[0] ?? {}).toSorted()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'])
@@ -273,17 +289,21 @@ describe('keys derived from JWT_SECRET', () => {
     const [old, fresh] = [secret(), secret()]
     const claims = { userId: newId(), sessionId: newId(), role: 'user' }
     const before = await tokensUnder(old)
-    const refreshToken = before.sealRefreshToken({ family: randomBytes(32), generation: 3 })
-    const { accessToken } = await before.signAccessToken(claims)
+    const refreshToken = before.signRefreshToken({ family: randomBytes(32), counter: 3 })
+    const { accessToken } = await before.signAccessToken({
+      ...claims,
+      method: 'password',
+      authenticatedAt: 0,
+    })
 
     const rotated = await tokensUnder(`${fresh},${old}`)
-    expect(rotated.openRefreshToken(refreshToken)?.generation).toBe(3)
+    expect(rotated.openRefreshToken(refreshToken)?.counter).toBe(3)
     expect(await rotated.verifyAccessToken(accessToken)).toEqual(claims)
     expect((await rotated.publicKeys()).keys).toHaveLength(2)
-    const renewed = rotated.sealRefreshToken({ family: randomBytes(32), generation: 4 })
+    const renewed = rotated.signRefreshToken({ family: randomBytes(32), counter: 4 })
 
     const finished = await tokensUnder(fresh)
-    expect(finished.openRefreshToken(renewed)?.generation).toBe(4)
+    expect(finished.openRefreshToken(renewed)?.counter).toBe(4)
     expect(finished.openRefreshToken(refreshToken)).toBeUndefined()
     expect(await finished.verifyAccessToken(accessToken)).toBeUndefined()
   })

@@ -1,12 +1,18 @@
+import { parseSetCookie } from 'cookie'
+import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { newBrowser, sendRaw, type Browser } from './browser.ts'
-import { query } from './database.ts'
+import { lifetimeSeconds, maximum } from '../lib/limits.ts'
+import { newBrowser, sendRaw, type Answer, type Browser } from './browser.ts'
+import { ageSessions, query } from './database.ts'
 import {
+  emailKindsTo,
   failedBefore,
   failuresOf,
+  isSignedIn,
   mailsTo,
   newAddress,
   newestMailTo,
+  otherBrowserOf,
   OTHER_PASSWORD,
   PASSWORD,
   signedInPerson,
@@ -17,17 +23,19 @@ import {
 
 const WRONG = 'not the right password at all'
 
-async function otherDeviceOf(person: Person, password = PASSWORD): Promise<Browser> {
-  const browser = newBrowser()
-  expect((await browser.send('login', 'POST', { email: person.email, password })).status).toBe(200)
-  return browser
-}
-
-const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
 const userOf = async (email: string) => (await query('SELECT * FROM users WHERE email = $1', email))[0]
+const loginStatus = async (email: string, password: string) =>
+  (await newBrowser().send('login', 'POST', { email, password })).status
+
+const changePassword = (browser: Browser, currentPassword: string, newPassword: string) =>
+  browser.send('account', 'PATCH', { currentPassword, newPassword })
+const changeAddress = (browser: Browser, email: string) => browser.send('account', 'PATCH', { email })
+
+/** As after the time in which a session counts as just authenticated. */
+const letStepUpPass = (person: Person) => ageSessions(person.email, lifetimeSeconds.stepUp + 1)
 
 describe('reading the account', () => {
-  test('[ASVS 15.3.1] [ASVS 14.2.6] it is fresh from the database and shows what it must and no more', async () => {
+  test('[ASVS 15.3.1] [ASVS 14.2.6] it is read from the database each time, and shows what it must and no more', async () => {
     const person = await signedInPerson()
     await query("UPDATE users SET role = 'editor' WHERE email = $1", person.email)
     const { status, body } = await person.browser.send('account', 'GET')
@@ -37,7 +45,7 @@ describe('reading the account', () => {
     ])
   })
 
-  test('[RFC 8725 3.8] [ASVS 7.4.1] [ASVS 7.4.2] an unexpired access token of an ended session, a disabled or a deleted account is refused', async () => {
+  test('[RFC 8725 3.8] [ASVS 7.4.1] [ASVS 7.4.2] an unexpired access token of a revoked session, a disabled or a deleted account is refused', async () => {
     const statements = [
       'UPDATE sessions SET revoked_at = now() WHERE user_id = $1',
       'UPDATE users SET disabled_at = now() WHERE id = $1',
@@ -54,79 +62,251 @@ describe('reading the account', () => {
   })
 })
 
-describe('changing the password', () => {
-  const change = (browser: Browser, currentPassword: string, newPassword: string) =>
-    browser.send('account', 'PATCH', { currentPassword, newPassword })
+describe('step-up: a change needs a session authenticated within 5 minutes, at full strength', () => {
+  const changes: [
+    name: string,
+    change: (browser: Browser, more?: Record<string, string>) => Promise<Answer>,
+  ][] = [
+    [
+      'PATCH account {email}',
+      (browser, more) => browser.send('account', 'PATCH', { email: newAddress() }, more),
+    ],
+    ['DELETE account', (browser, more) => browser.send('account', 'DELETE', undefined, more)],
+    [
+      'DELETE sessions?others=true',
+      (browser, more) => browser.send('sessions?others=true', 'DELETE', undefined, more),
+    ],
+    [
+      'DELETE sessions?id=',
+      async (browser, more) => {
+        const { body } = await browser.send('sessions', 'GET', undefined, more)
+        return browser.send(`sessions?id=${body.current}`, 'DELETE', undefined, more)
+      },
+    ],
+    ['logout everywhere', (browser, more) => browser.send('logout', 'POST', { everywhere: true }, more)],
+  ]
 
-  test('[ASVS 6.2.2] [ASVS 7.2.4] [ASVS 7.4.3] [ASVS 10.4.9] others end, this one gets a new family, and the owner is told', async () => {
+  async function stateOf(person: Person) {
+    const rows = await query(
+      `SELECT to_jsonb(u) AS account,
+         (SELECT jsonb_agg(to_jsonb(s) - 'confirmed' - 'last_used_at' ORDER BY s.id)
+           FROM sessions s WHERE s.user_id = u.id) AS sessions,
+         (SELECT count(*) FROM one_time_tokens t WHERE t.user_id = u.id) AS tokens,
+         (SELECT count(*) FROM outbox WHERE recipient = u.email) AS emails
+       FROM users u WHERE email = $1`,
+      person.email,
+    )
+    return JSON.stringify(rows)
+  }
+
+  test.each(changes)(
+    '[ASVS 7.5.1] %s: later, it is refused, and nothing changes until the person re-authenticates',
+    async (_, change) => {
+      const person = await signedInPerson()
+      const other = await otherBrowserOf(person)
+      await ageSessions(person.email, lifetimeSeconds.stepUp - 60)
+      await ageSessions(person.email, 61)
+      const before = await stateOf(person)
+      const refused = await change(person.browser)
+      expect([refused.status, refused.body.code, refused.setCookies]).toEqual([
+        403,
+        'reauthentication-required',
+        [],
+      ])
+      expect(await stateOf(person)).toBe(before)
+      expect(await isSignedIn(other)).toBe(true)
+
+      const again = { email: person.email, password: PASSWORD, reauthenticate: true }
+      expect((await person.browser.send('login', 'POST', again)).status).toBe(200)
+      expect([200, 204]).toContain((await change(person.browser)).status)
+    },
+  )
+
+  test.each(changes)('%s: a minute before that, it is let through', async (_, change) => {
     const person = await signedInPerson()
-    const other = await otherDeviceOf(person)
-    const stolen = newBrowser()
-    stolen.cookies.set('__Host-session', person.browser.cookies.get('__Host-session') ?? '')
-    const answer = await change(person.browser, PASSWORD, OTHER_PASSWORD)
+    await ageSessions(person.email, lifetimeSeconds.stepUp - 60)
+    expect([200, 204]).toContain((await change(person.browser)).status)
+  })
+
+  test.each(changes)(
+    '%s: a refresh is no authentication, however fresh its tokens are',
+    async (name, change) => {
+      const person = await signedInPerson()
+      await letStepUpPass(person)
+      const { body } = await person.browser.send('refresh', 'POST', {})
+      expect((await change(person.browser)).body.code).toBe('reauthentication-required')
+      // Logging out goes by the cookie.
+      if (name === 'logout everywhere') return
+      const bearer = { authorization: `Bearer ${body.accessToken}` }
+      expect((await change(newBrowser(), bearer)).body.code).toBe('reauthentication-required')
+    },
+  )
+
+  test.each(changes)(
+    '%s: where the account has a second factor, the password or a mailed link is not enough',
+    async (_, change) => {
+      for (const method of [
+        'password',
+        'email',
+        'totp',
+        'password+totp2',
+        'recovery-code',
+        'passkey+x',
+        'google',
+      ]) {
+        const person = await signedInPerson()
+        const { id } = await userOf(person.email)
+        await query('UPDATE users SET second_factor_at = now() WHERE id = $1', id)
+        await query('UPDATE sessions SET method = $2 WHERE user_id = $1', id, method)
+        const refused = await change(person.browser)
+        expect([method, refused.status, refused.body.code]).toEqual([
+          method,
+          403,
+          'reauthentication-required',
+        ])
+      }
+    },
+  )
+
+  test.each(['passkey', 'password+totp', 'password+recovery-code', 'google+totp', 'email+recovery-code'])(
+    'where the account has a second factor, a session authenticated by %s is at full strength, for 5 minutes',
+    async (method) => {
+      const person = await signedInPerson()
+      const { id } = await userOf(person.email)
+      await query('UPDATE users SET second_factor_at = now() WHERE id = $1', id)
+      await query('UPDATE sessions SET method = $2 WHERE user_id = $1', id, method)
+      const steppedUp = async () => (await person.browser.send('sessions?others=true', 'DELETE')).status
+      expect(await steppedUp()).toBe(204)
+      await letStepUpPass(person)
+      expect(await steppedUp()).toBe(403)
+    },
+  )
+
+  test('[ASVS 6.2.3] a change of the password needs no step-up: the current password is given with it', async () => {
+    const person = await signedInPerson()
+    await letStepUpPass(person)
+    expect((await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(200)
+  })
+
+  test('but where the account has a second factor, it needs one, too, and the password is not even tried', async () => {
+    const person = await signedInPerson()
+    await query('UPDATE users SET second_factor_at = now() WHERE email = $1', person.email)
+    for (const password of [PASSWORD, WRONG]) {
+      const refused = await changePassword(person.browser, password, OTHER_PASSWORD)
+      expect([refused.status, refused.body.code]).toEqual([403, 'reauthentication-required'])
+    }
+    expect(await failuresOf(person.email)).toEqual([])
+    await query(
+      "UPDATE sessions SET method = 'password+totp' WHERE user_id = (SELECT id FROM users WHERE email = $1)",
+      person.email,
+    )
+    expect((await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(200)
+    const [{ method }] = await query(
+      'SELECT method FROM sessions WHERE user_id = (SELECT id FROM users WHERE email = $1) AND revoked_at IS NULL',
+      person.email,
+    )
+    expect(method).toBe('password+totp')
+  })
+})
+
+describe('changing the password', () => {
+  test('[ASVS 6.2.2] [ASVS 7.2.4] [ASVS 7.4.3] [ASVS 10.4.9] all other sessions are revoked, this one gets a new family, and the owner is emailed', async () => {
+    const person = await signedInPerson()
+    const other = await otherBrowserOf(person)
+    const copy = newBrowser()
+    copy.cookies.set('__Host-session', person.browser.cookies.get('__Host-session') ?? '')
+    const answer = await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)
     expect(answer.status).toBe(200)
     expect(answer.body.user.email).toBe(person.email)
     expect(await isSignedIn(person.browser)).toBe(true)
     expect(await isSignedIn(other)).toBe(false)
-    expect(await isSignedIn(stolen)).toBe(false)
-    expect(
-      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-    ).toBe(401)
-    expect(
-      (await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status,
-    ).toBe(200)
-    expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey password was changed')
+    expect(await isSignedIn(copy)).toBe(false)
+    expect(await loginStatus(person.email, PASSWORD)).toBe(401)
+    expect(await loginStatus(person.email, OTHER_PASSWORD)).toBe(200)
+    expect((await emailKindsTo(person.email)).at(-1)).toBe('password-changed')
     expect(await failuresOf(person.email)).toEqual([])
   })
 
-  test('the absolute end stays where the login put it', async () => {
+  test('the new session counts as just authenticated, with the password', async () => {
+    const person = await signedInPerson()
+    await letStepUpPass(person)
+    const { body } = await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)
+    expect(decodeJwt(body.accessToken)['amr']).toEqual(['pwd'])
+    expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
+  })
+
+  test('the absolute expiry stays where the sign-in put it', async () => {
     const person = await signedInPerson()
     await query(
-      "UPDATE sessions SET ends_at = now() + interval '3 days' WHERE user_id = $1",
+      "UPDATE sessions SET absolute_expires_at = now() + interval '3 days' WHERE user_id = $1",
       (await userOf(person.email)).id,
     )
     const before = (await person.browser.send('refresh', 'POST', {})).body.session.endsAt
-    const { body } = await change(person.browser, PASSWORD, OTHER_PASSWORD)
+    const { body } = await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)
     expect(body.session.endsAt).toBe(before)
+  })
+
+  test('a session that ends with the browser is replaced by one that does', async () => {
+    const person = await verifiedPerson()
+    const login = { email: person.email, password: PASSWORD, remember: false }
+    await person.browser.send('login', 'POST', login)
+    const answer = await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)
+    expect(answer.setCookies.map((text) => parseSetCookie(text).maxAge)).toEqual(
+      answer.setCookies.map(() => undefined),
+    )
+    expect(
+      await query(
+        'SELECT persistent FROM sessions WHERE revoked_at IS NULL AND user_id = $1',
+        answer.body.user.id,
+      ),
+    ).toEqual([{ persistent: false }])
   })
 
   test('a tab that refreshes with the old cookie meanwhile does not clear the new one', async () => {
     const person = await signedInPerson()
     const late = newBrowser()
     late.cookies.set('__Host-session', person.browser.cookies.get('__Host-session') ?? '')
-    await change(person.browser, PASSWORD, OTHER_PASSWORD)
+    await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)
     const answer = await late.send('refresh', 'POST', {})
     expect([answer.status, answer.setCookies]).toEqual([401, []])
   })
 
   test('[ASVS 6.2.3] a wrong current password changes nothing and counts as a failed login', async () => {
     const person = await signedInPerson()
-    const answer = await change(person.browser, WRONG, OTHER_PASSWORD)
+    const answer = await changePassword(person.browser, WRONG, OTHER_PASSWORD)
     expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'invalid-credentials', []])
     expect(await failuresOf(person.email)).toEqual([1])
     expect(await isSignedIn(person.browser)).toBe(true)
-    expect(
-      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-    ).toBe(200)
+    expect(await loginStatus(person.email, PASSWORD)).toBe(200)
   })
 
-  test('[ASVS 6.3.1] a stolen session cannot guess its way to the password', async () => {
+  test('[ASVS 6.3.1] a session cannot guess its way to the password', async () => {
     const person = await signedInPerson()
     const statuses: number[] = []
-    for (let round = 0; round < 6; round += 1)
-      statuses.push((await change(person.browser, WRONG, OTHER_PASSWORD)).status)
-    expect(statuses).toEqual([...Array<number>(5).fill(401), 429])
+    for (let round = 0; round < maximum.backOffFrom + 1; round += 1)
+      statuses.push((await changePassword(person.browser, WRONG, OTHER_PASSWORD)).status)
+    expect(statuses).toEqual([...Array<number>(maximum.backOffFrom).fill(401), 429])
     await failedBefore(person.email, 99)
-    await change(person.browser, WRONG, OTHER_PASSWORD)
-    expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey password is locked')
+    await changePassword(person.browser, WRONG, OTHER_PASSWORD)
+    expect((await emailKindsTo(person.email)).at(-1)).toBe('password-locked')
     await failedBefore(person.email, 100)
-    expect((await change(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(401)
+    expect((await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)).status).toBe(401)
+  })
+
+  test('an account without a password changes none: it sets one by a reset', async () => {
+    const person = await signedInPerson()
+    await query('UPDATE users SET password_hash = NULL WHERE email = $1', person.email)
+    for (const password of [PASSWORD, '']) {
+      const answer = await changePassword(person.browser, password, OTHER_PASSWORD)
+      expect([answer.status, answer.body.code]).toEqual([401, 'invalid-credentials'])
+    }
+    expect((await userOf(person.email)).password_hash).toBeNull()
   })
 
   test('[ASVS 2.1.2] [ASVS 2.2.3] [ASVS 6.2.4] [ASVS 6.2.11] the new password must be another one and pass the policy', async () => {
     const person = await signedInPerson()
     for (const password of [PASSWORD, 'short', '1qaz2wsx3edc4rfv', `Own.${person.email}`]) {
-      const answer = await change(person.browser, PASSWORD, password)
+      const answer = await changePassword(person.browser, PASSWORD, password)
       expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
       expect(answer.body.errors[0].pointer).toBe('#/newPassword')
     }
@@ -134,36 +314,33 @@ describe('changing the password', () => {
 
   test('of two changes at once one wins', async () => {
     const person = await signedInPerson()
-    const other = await otherDeviceOf(person)
+    const other = await otherBrowserOf(person)
     const answers = await Promise.all([
-      change(person.browser, PASSWORD, 'the first of two new passwords'),
-      change(other, PASSWORD, 'the second of two new passwords'),
+      changePassword(person.browser, PASSWORD, 'the first of two new passwords'),
+      changePassword(other, PASSWORD, 'the second of two new passwords'),
     ])
     expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 401])
     const [first, second] = await Promise.all([isSignedIn(person.browser), isSignedIn(other)])
     expect([first, second]).toEqual([answers[0]?.status === 200, answers[1]?.status === 200])
   })
 
-  test('[ASVS 6.2.2] [ASVS 6.2.3] it wants both, the current password and the new one', async () => {
+  test('[ASVS 6.2.2] [ASVS 6.2.3] it needs both, the current password and the new one', async () => {
     const person = await signedInPerson()
     for (const body of [{ newPassword: OTHER_PASSWORD }, { currentPassword: PASSWORD }]) {
       expect((await person.browser.send('account', 'PATCH', body)).status).toBe(422)
     }
-    expect((await change(person.browser, '', OTHER_PASSWORD)).status).toBe(401)
-    expect((await change(newBrowser(), PASSWORD, OTHER_PASSWORD)).status).toBe(401)
-    expect(
-      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-    ).toBe(200)
+    expect((await changePassword(person.browser, '', OTHER_PASSWORD)).status).toBe(401)
+    expect((await changePassword(newBrowser(), PASSWORD, OTHER_PASSWORD)).status).toBe(401)
+    expect(await loginStatus(person.email, PASSWORD)).toBe(200)
   })
 
-  test('[ASVS 6.3.7] [63B-4 4.6] the owner is told once, with what to do and without a secret', async () => {
+  test('[ASVS 6.3.7] [63B-4 4.6] the owner is emailed once, without a secret', async () => {
     const person = await signedInPerson()
     const before = (await mailsTo(person.email)).length
-    await change(person.browser, PASSWORD, OTHER_PASSWORD)
-    const told = (await mailsTo(person.email)).slice(before)
-    expect(told.map(({ subject }) => subject)).toEqual(['Your Latchkey password was changed'])
-    const [notice] = told
-    expect(notice?.text).toContain('If it was not you')
+    await changePassword(person.browser, PASSWORD, OTHER_PASSWORD)
+    const [notice, ...others] = (await mailsTo(person.email)).slice(before)
+    expect(others).toEqual([])
+    expect((await emailKindsTo(person.email)).slice(before)).toEqual(['password-changed'])
     for (const secret of [PASSWORD, OTHER_PASSWORD, 'token=']) {
       expect(`${notice?.text}${notice?.html}`).not.toContain(secret)
     }
@@ -171,39 +348,30 @@ describe('changing the password', () => {
 })
 
 describe('changing the address', () => {
-  const change = (browser: Browser, email: string, currentPassword = PASSWORD) =>
-    browser.send('account', 'PATCH', { currentPassword, email })
-
-  test('[ASVS 6.3.7] both addresses hear, and nothing changes before the new one confirms', async () => {
+  test('[ASVS 6.3.7] both addresses are emailed, and nothing changes before the new one is confirmed', async () => {
     const person = await signedInPerson()
     const newEmail = newAddress()
-    const answer = await change(person.browser, newEmail)
+    const answer = await changeAddress(person.browser, newEmail)
     expect([answer.status, answer.body]).toEqual([200, { status: 'check-email' }])
-    expect((await newestMailTo(newEmail)).subject).toBe('Confirm your new address for Latchkey')
-    expect((await newestMailTo(person.email)).subject).toBe('Somebody wants to change your Latchkey address')
+    expect(await emailKindsTo(newEmail)).toEqual(['confirm-email-change'])
+    expect((await emailKindsTo(person.email)).at(-1)).toBe('email-change-requested')
     expect((await person.browser.send('account', 'GET')).body.user.email).toBe(person.email)
-    expect((await newBrowser().send('login', 'POST', { email: newEmail, password: PASSWORD })).status).toBe(
-      401,
-    )
+    expect(await loginStatus(newEmail, PASSWORD)).toBe(401)
 
     const confirmed = await person.browser.send('verify', 'PUT', {
       token: tokenIn(await newestMailTo(newEmail)),
     })
     expect([confirmed.status, confirmed.body]).toEqual([200, { status: 'verified' }])
     expect((await person.browser.send('account', 'GET')).body.user.email).toBe(newEmail)
-    expect((await newBrowser().send('login', 'POST', { email: newEmail, password: PASSWORD })).status).toBe(
-      200,
-    )
-    expect(
-      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-    ).toBe(401)
-    expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey address was changed')
+    expect(await loginStatus(newEmail, PASSWORD)).toBe(200)
+    expect(await loginStatus(person.email, PASSWORD)).toBe(401)
+    expect((await emailKindsTo(person.email)).at(-1)).toBe('email-changed')
   })
 
-  test('[ASVS 7.5.1] in a browser that is not signed in to the account, the password is needed as well', async () => {
+  test('[ASVS 7.5.1] in a browser that is not signed in to the account, the password is needed, too', async () => {
     const [person, stranger] = [await signedInPerson(), await signedInPerson('a stranger chose this one')]
     const newEmail = newAddress()
-    await change(person.browser, newEmail)
+    await changeAddress(person.browser, newEmail)
     const token = tokenIn(await newestMailTo(newEmail))
     for (const browser of [newBrowser(), stranger.browser]) {
       expect((await browser.send('verify', 'PUT', { token })).body.code).toBe('password-required')
@@ -211,61 +379,62 @@ describe('changing the address', () => {
     expect((await stranger.browser.send('verify', 'PUT', { token, password: WRONG })).body.code).toBe(
       'invalid-credentials',
     )
-    expect((await newBrowser().send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
+    const confirmed = await newBrowser().send('verify', 'PUT', { token, password: PASSWORD })
+    expect([confirmed.status, confirmed.body, confirmed.setCookies]).toEqual([
+      200,
+      { status: 'verified' },
+      [],
+    ])
     expect((await newBrowser().send('verify', 'PUT', { token, password: PASSWORD })).body.code).toBe(
-      'token-spent',
+      'token-already-used',
     )
   })
 
-  test("the old address's mail lets its owner stop it", async () => {
+  test("the old address's email lets its owner cancel it", async () => {
     const person = await signedInPerson()
     const newEmail = newAddress()
-    await change(person.browser, newEmail)
-    const stop = tokenIn(await newestMailTo(person.email))
-    const stopped = await newBrowser().send('verify', 'PUT', { stop })
-    expect([stopped.status, stopped.body]).toEqual([200, { status: 'stopped' }])
+    await changeAddress(person.browser, newEmail)
+    const cancel = tokenIn(await newestMailTo(person.email))
+    const canceled = await newBrowser().send('verify', 'PUT', { cancel })
+    expect([canceled.status, canceled.body, canceled.setCookies]).toEqual([200, { status: 'canceled' }, []])
     const token = tokenIn(await newestMailTo(newEmail))
-    expect((await person.browser.send('verify', 'PUT', { token })).body.code).toBe('token-spent')
-    expect((await newBrowser().send('verify', 'PUT', { stop })).body.code).toBe('token-spent')
+    expect((await person.browser.send('verify', 'PUT', { token })).body.code).toBe('token-already-used')
+    expect((await newBrowser().send('verify', 'PUT', { cancel })).body.code).toBe('token-already-used')
     expect((await person.browser.send('account', 'GET')).body.user.email).toBe(person.email)
+    const { id } = await userOf(person.email)
+    expect(
+      await query("SELECT FROM events WHERE kind = 'email-change-canceled' AND user_id = $1", id),
+    ).toHaveLength(1)
   })
 
-  test('the two links lead to pages of their own', async () => {
+  test('what cancels cannot confirm, and what confirms cannot cancel', async () => {
     const person = await signedInPerson()
     const newEmail = newAddress()
-    await change(person.browser, newEmail)
-    expect((await newestMailTo(newEmail)).text).toContain('/auth/verify#token=')
-    expect((await newestMailTo(person.email)).text).toContain('/auth/stop#token=')
-  })
-
-  test('what stops cannot confirm, and what confirms cannot stop', async () => {
-    const person = await signedInPerson()
-    const newEmail = newAddress()
-    await change(person.browser, newEmail)
-    const stop = tokenIn(await newestMailTo(person.email))
+    await changeAddress(person.browser, newEmail)
+    const cancel = tokenIn(await newestMailTo(person.email))
     const token = tokenIn(await newestMailTo(newEmail))
-    expect((await person.browser.send('verify', 'PUT', { token: stop })).body.code).toBe('token-invalid')
-    expect((await person.browser.send('verify', 'PUT', { stop: token })).body.code).toBe('token-invalid')
-    expect((await person.browser.send('verify', 'PUT', { token, stop })).body.code).toBe('validation-failed')
+    const put = async (body: object) => (await person.browser.send('verify', 'PUT', body)).body.code
+    expect(await put({ token: cancel })).toBe('token-invalid')
+    expect(await put({ cancel: token })).toBe('token-invalid')
+    expect(await put({ token, cancel })).toBe('validation-failed')
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
   })
 
-  test('an address that has an account already gets the same answer; its owner hears of it, and nothing can be confirmed', async () => {
+  test('an address that has an account gets the same response; its owner is emailed, and nothing can be confirmed', async () => {
     const [person, owner] = [await signedInPerson(), await verifiedPerson()]
-    const answer = await change(person.browser, owner.email.toUpperCase())
+    const answer = await changeAddress(person.browser, owner.email.toUpperCase())
     expect([answer.status, answer.body]).toEqual([200, { status: 'check-email' }])
-    expect((await newestMailTo(owner.email)).subject).toBe('You already have an account at Latchkey')
-    expect((await mailsTo(person.email)).at(-1)?.subject).toBe(
-      'Somebody wants to change your Latchkey address',
-    )
+    expect((await emailKindsTo(owner.email)).at(-1)).toBe('already-registered')
+    expect((await newestMailTo(owner.email)).text).not.toContain('#token=')
+    expect((await emailKindsTo(person.email)).at(-1)).toBe('email-change-requested')
   })
 
-  test('an address that was taken meanwhile is not taken twice', async () => {
+  test('of two accounts that confirm one new address, one gets it', async () => {
     const [person, other] = [await signedInPerson(), await signedInPerson()]
     const newEmail = newAddress()
-    await change(person.browser, newEmail)
+    await changeAddress(person.browser, newEmail)
     const first = tokenIn(await newestMailTo(newEmail))
-    await change(other.browser, newEmail)
+    await changeAddress(other.browser, newEmail)
     const second = tokenIn(await newestMailTo(newEmail))
     const answers = await Promise.all([
       person.browser.send('verify', 'PUT', { token: first }),
@@ -280,66 +449,151 @@ describe('changing the address', () => {
     await newBrowser().send('reset', 'POST', { email: person.email })
     const reset = tokenIn(await newestMailTo(person.email))
     const newEmail = newAddress()
-    await change(person.browser, newEmail)
+    await changeAddress(person.browser, newEmail)
     await person.browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(newEmail)) })
     expect(
       (await newBrowser().send('reset', 'PUT', { token: reset, password: OTHER_PASSWORD })).body.code,
-    ).toBe('token-spent')
+    ).toBe('token-already-used')
   })
 
-  test('[ASVS 7.5.1] it needs the current password', async () => {
+  test('the password is no part of it: given or not, only a step-up counts', async () => {
     const person = await signedInPerson()
-    expect((await change(person.browser, newAddress(), WRONG)).status).toBe(401)
-    expect((await person.browser.send('account', 'PATCH', { email: newAddress() })).status).toBe(422)
+    const body = { email: newAddress(), currentPassword: PASSWORD }
+    const answer = await person.browser.send('account', 'PATCH', body)
+    expect([answer.status, answer.body.errors[0].pointer]).toEqual([422, '#'])
     expect(await mailsTo(person.email)).toHaveLength(1)
   })
 
-  test('neither or both of password and address is refused with the way to say it', async () => {
+  test('neither or both of password and address is refused, and the problem says how to ask', async () => {
     const person = await signedInPerson()
-    for (const extra of [{}, { newPassword: OTHER_PASSWORD, email: newAddress() }]) {
-      const answer = await person.browser.send('account', 'PATCH', { currentPassword: PASSWORD, ...extra })
+    for (const body of [
+      {},
+      { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD, email: newAddress() },
+      { newPassword: OTHER_PASSWORD, email: newAddress() },
+    ]) {
+      const answer = await person.browser.send('account', 'PATCH', body)
       expect([answer.status, answer.body.errors[0].pointer]).toEqual([422, '#'])
     }
   })
 })
 
 describe('deleting the account', () => {
-  test('[ASVS 14.2.7] account, sessions, tokens and mails are gone, its events keep no personal data, and the owner is told', async () => {
+  test('[ASVS 14.2.7] account, sessions, tokens and emails are gone, its events keep no personal data, and the owner is emailed', async () => {
     const person = await signedInPerson()
-    const other = await otherDeviceOf(person)
+    const other = await otherBrowserOf(person)
     const { id } = await userOf(person.email)
     await newBrowser().send('reset', 'POST', { email: person.email })
     const reset = tokenIn(await newestMailTo(person.email))
-    const answer = await person.browser.send('account', 'DELETE', { currentPassword: PASSWORD })
-    expect([answer.status, person.browser.cookies.size]).toEqual([204, 0])
+    const answer = await person.browser.send('account', 'DELETE')
+    expect([answer.status, answer.body, person.browser.cookies.size]).toEqual([204, undefined, 0])
 
-    for (const table of ['sessions', 'mail_tokens']) {
+    for (const table of ['sessions', 'one_time_tokens', 'login_attempts']) {
       expect(await query(`SELECT 1 FROM ${table} WHERE user_id = $1`, id)).toEqual([])
     }
     expect(await query('SELECT 1 FROM users WHERE id = $1', id)).toEqual([])
     expect(await query('SELECT 1 FROM registrations WHERE email = $1', person.email)).toEqual([])
     const events = await query('SELECT * FROM events WHERE user_id = $1', id)
     expect(events.length).toBeGreaterThan(3)
+    expect(events.map(({ kind }) => kind)).toContain('account-deleted')
     expect(JSON.stringify(events)).not.toContain(person.email)
     expect(events.filter(({ ip }) => ip !== null)).toEqual([])
-    expect(
-      (await query('SELECT kind FROM outbox WHERE recipient = $1', person.email)).map(({ kind }) => kind),
-    ).toEqual(['account-deleted'])
-    expect((await newestMailTo(person.email)).subject).toBe('Your Latchkey account was deleted')
+    expect(await emailKindsTo(person.email)).toEqual(['account-deleted'])
 
     expect(await isSignedIn(other)).toBe(false)
-    expect(
-      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-    ).toBe(401)
+    expect(await loginStatus(person.email, PASSWORD)).toBe(401)
     expect(
       (await newBrowser().send('reset', 'PUT', { token: reset, password: OTHER_PASSWORD })).body.code,
-    ).toBe('token-spent')
+    ).toBe('token-already-used')
   })
 
-  test('it needs the current password', async () => {
+  test('it takes no password: a step-up is what counts', async () => {
     const person = await signedInPerson()
-    expect((await person.browser.send('account', 'DELETE', { currentPassword: WRONG })).status).toBe(401)
-    expect((await person.browser.send('account', 'DELETE')).status).toBe(415)
+    expect((await newBrowser().send('account', 'DELETE')).body.code).toBe('unauthorized')
+    await letStepUpPass(person)
+    expect((await person.browser.send('account', 'DELETE')).body.code).toBe('reauthentication-required')
     expect(await isSignedIn(person.browser)).toBe(true)
+  })
+
+  test('the address can register again', async () => {
+    const person = await signedInPerson()
+    await person.browser.send('account', 'DELETE')
+    const { email } = person
+    await person.browser.send('register', 'POST', { email, password: OTHER_PASSWORD })
+    const token = tokenIn(await newestMailTo(email))
+    expect((await person.browser.send('verify', 'PUT', { token })).body.status).toBe('signed-in')
+  })
+})
+
+describe('the security version, by which a check outside the transaction notices a change', () => {
+  const versionOf = async (id: string): Promise<number> =>
+    (await query('SELECT security_version FROM users WHERE id = $1', id))[0].security_version
+
+  const operator =
+    (name: string, ...more: string[]) =>
+    async (person: Person) => {
+      const { id } = await userOf(person.email)
+      const given = ['p_user_id => $1', ...more, `p_request => '{}'`].join(', ')
+      await query(`SELECT latchkey.${name}(${given})`, id)
+    }
+
+  test.each<[string, (person: Person) => Promise<unknown>]>([
+    ['a change of the password', ({ browser }) => changePassword(browser, PASSWORD, OTHER_PASSWORD)],
+    [
+      'a reset of the password',
+      async ({ email }) => {
+        await newBrowser().send('reset', 'POST', { email })
+        const token = tokenIn(await newestMailTo(email))
+        await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })
+      },
+    ],
+    ['the removal of the password', operator('admin_force_reset')],
+    [
+      'a change of the address',
+      async ({ browser }) => {
+        const newEmail = newAddress()
+        await changeAddress(browser, newEmail)
+        await browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(newEmail)) })
+      },
+    ],
+    ['disabling the account', operator('admin_disable')],
+    ['a role', operator('admin_set_role', "p_role => 'editor'")],
+  ])('is bumped by %s', async (_, change) => {
+    const person = await signedInPerson()
+    const { id } = await userOf(person.email)
+    const before = await versionOf(id)
+    await change(person)
+    expect(await versionOf(id)).toBe(before + 1)
+  })
+
+  test('is bumped by enabling the account', async () => {
+    const person = await signedInPerson()
+    const { id } = await userOf(person.email)
+    await operator('admin_disable')(person)
+    const before = await versionOf(id)
+    await operator('admin_enable')(person)
+    expect(await versionOf(id)).toBe(before + 1)
+  })
+
+  test('is bumped by nothing else: not by signing in, refreshing, re-authenticating, a request for a change, or logging out', async () => {
+    const person = await signedInPerson()
+    const { email, browser } = person
+    const { id } = await userOf(email)
+    const before = await versionOf(id)
+    await otherBrowserOf(person)
+    await browser.send('login', 'POST', { email, password: WRONG })
+    await browser.send('login', 'POST', { email, password: PASSWORD, reauthenticate: true })
+    await ageSessions(email, 60)
+    await browser.send('refresh', 'POST', {})
+    await browser.send('account', 'PATCH', { email: newAddress() })
+    await newBrowser().send('verify', 'PUT', { cancel: tokenIn(await newestMailTo(email)) })
+    await newBrowser().send('reset', 'POST', { email })
+    await newBrowser().send('register', 'POST', { email, password: PASSWORD })
+    await changePassword(browser, WRONG, OTHER_PASSWORD)
+    await browser.send('sessions?others=true', 'DELETE')
+    await browser.send('logout', 'POST', { everywhere: true })
+    await operator('admin_set_role', "p_role => 'user'")(person)
+    await operator('admin_enable')(person)
+    await operator('admin_revoke_sessions', 'p_session_id => NULL')(person)
+    expect(await versionOf(id)).toBe(before)
   })
 })

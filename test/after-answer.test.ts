@@ -6,7 +6,7 @@ import { inbox } from './setup-stack.ts'
 
 const REQUEST_CONTEXT = Symbol.for('@vercel/request-context')
 
-/** The platform, which keeps the function alive for what it is given. */
+/** A platform that keeps the function alive for what it is given. */
 function withPlatform(): Promise<unknown>[] {
   const works: Promise<unknown>[] = []
   const context = { get: () => ({ waitUntil: (work: Promise<unknown>) => works.push(work) }) }
@@ -19,7 +19,7 @@ afterEach(() => {
   inbox.fault = undefined
 })
 
-test('[ASVS 6.3.8] where the platform waits, the answer does not wait for the provider, known address or not', async () => {
+test('[ASVS 6.3.8] with waitUntil no response waits for the provider, known address or not', async () => {
   const works = withPlatform()
   const email = newAddress()
   inbox.fault = () => ({ kind: 'delay', milliseconds: 2000 })
@@ -35,18 +35,18 @@ test('[ASVS 6.3.8] where the platform waits, the answer does not wait for the pr
   expect(sent.sent_at).not.toBeNull()
 })
 
-test('where nothing waits for it, the mail has gone when the answer comes', async () => {
+test('without it, the email is delivered before the response', async () => {
   const email = newAddress()
   await newBrowser().send('register', 'POST', { email, password: PASSWORD })
   expect(await mailsTo(email)).toHaveLength(1)
 })
 
-test('a mail that failed once goes along with the next one', async () => {
+test('an email that failed once is taken along by the next one', async () => {
   const [first, second] = [newAddress(), newAddress()]
   inbox.fault = () => ({ kind: 'status', code: 500 })
   await newBrowser().send('register', 'POST', { email: first, password: PASSWORD })
   inbox.fault = undefined
   await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', first)
   await newBrowser().send('register', 'POST', { email: second, password: PASSWORD })
-  expect([await mailsTo(first), await mailsTo(second)].map((mails) => mails.length)).toEqual([1, 1])
+  expect([await mailsTo(first), await mailsTo(second)].map((emails) => emails.length)).toEqual([1, 1])
 })

@@ -1,4 +1,4 @@
-/** The breach query, against a server that speaks the range protocol of Pwned Passwords. */
+/** The check for breached passwords, against a server with the range protocol of Pwned Passwords. */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -44,10 +44,10 @@ function expectBreached({ status, body }: { status: number; body: { code: string
 }
 
 describe('[ASVS 6.2.12] a breached password is refused', () => {
-  test('at register, with its reason, and nothing is kept', async () => {
+  test('at register, with the reason, and nothing is kept', async () => {
     const email = newAddress()
     expectBreached(await newBrowser().send('register', 'POST', { email, password: BREACHED }))
-    await expect(newestMailTo(email)).rejects.toThrow('no mail')
+    await expect(newestMailTo(email)).rejects.toThrow('no email')
   })
 
   test('at reset, and the link still works', async () => {
@@ -66,7 +66,7 @@ describe('[ASVS 6.2.12] a breached password is refused', () => {
   })
 })
 
-test('five characters of the hash go out, with the wish for padding, and nothing of the password or the person', async () => {
+test('five characters of the hash are sent, with a request for padding, and nothing about the password or the person', async () => {
   await registeredPerson()
   expect(asked).toEqual([{ path: `/range/${sha1(PASSWORD).slice(0, 5)}`, padding: 'true' }])
 })
@@ -79,7 +79,7 @@ test('an entry of padding is not a breach', async () => {
   expect(answered.status).toBe(202)
 })
 
-describe('the query is a best effort: the password passes and the log says why', () => {
+describe('it is a best effort: without an answer the password passes, and the log says why', () => {
   const failures: [string, typeof listed, RegExp][] = [
     ['an error', (_, response) => response.writeHead(503).end(), /Error/],
     ['no answer in a second', () => {}, /TimeoutError/],

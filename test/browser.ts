@@ -1,6 +1,6 @@
 /**
- * A person's browser as the handlers see one: keeps cookies by their own rules and sends what a browser sends. The
- * handlers are called with a `Request`; there is no server in between.
+ * A browser, as the endpoints see one: it keeps cookies by their rules and sends a browser's headers. The endpoints are
+ * called with a `Request`, without a server in between.
  */
 import { randomInt } from 'node:crypto'
 import { parseSetCookie } from 'cookie'
@@ -35,7 +35,7 @@ export interface Answer {
   status: number
   headers: Headers
   setCookies: string[]
-  /** The parsed JSON; undefined for an answer without a body. */
+  /** The parsed JSON. Undefined where there is no body. */
   // oxlint-disable-next-line typescript/no-explicit-any -- read as a client reads it
   body: any
 }
@@ -43,16 +43,16 @@ export interface Answer {
 export interface Browser {
   cookies: Map<string, string>
   ip: string
-  /** Sends JSON as a page of the app's own origin does. */
+  /** Sends JSON, as a page of the app's own origin does. */
   send(endpoint: Target, method: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
-/** An endpoint, with a query where there is one. */
+/** An endpoint, with a query or without. */
 type Target = EndpointName | `${EndpointName}?${string}`
 
 export function newBrowser(): Browser {
   const cookies = new Map<string, string>()
-  // Each its own, so that no test uses up another one's share.
+  // Each browser has its own, so that no test consumes another one's limits.
   const ip = `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`
   return {
     cookies,
@@ -87,12 +87,12 @@ type Transport = (request: Request, name: EndpointName) => Promise<Response>
 
 let transport: Transport = (request, name) => endpoints[name].fetch(request)
 
-/** From now on requests go to the functions that run elsewhere, and not to those of this process. */
+/** From now on requests go to functions that run elsewhere, not to this process's own. */
 export function sendThrough(other: Transport): void {
   transport = other
 }
 
-/** Sends exactly this, with nothing added. Throws when the contract has no such answer. */
+/** Sends exactly this, with nothing added. Throws where the contract has no such response. */
 export async function sendRaw(target: Target, init: RequestInit): Promise<Answer> {
   const name = target.split('?', 1)[0] as EndpointName
   const response = await transport(new Request(`${APP_ORIGIN}/api/auth/${target}`, init), name)

@@ -43,8 +43,8 @@ test('its types are the newest ones, and it compiles with them', async () => {
 test.each([
   [
     'a body of a request has one member more',
-    'type Credentials = {',
-    'type Credentials = {\n  second: string',
+    'type LoginRequest = {',
+    'type LoginRequest = {\n  second: string',
   ],
   ['a member of an answer has another name', '  accessToken: string', '  token: string'],
   ['an answer is another one', 'answer: SessionBody | CheckEmail', 'answer: CheckEmail'],
@@ -52,7 +52,7 @@ test.each([
   ['a path is another one', "path: 'logout'", "path: 'sign-out'"],
   ['a name in a query is another one', 'sessions?others=true', 'sessions?all=true'],
   ['a method is another one', "method: 'PATCH'", "method: 'PUT'"],
-  ['an operation needs a body', 'body: undefined', 'body: Nothing'],
+  ['an operation needs a body', 'body: undefined', 'body: RefreshRequest'],
 ])('it does not compile when, by the contract, %s', async (_, before, after) => {
   const types = await readFile(CLIENT_CONTRACT_PATH, 'utf8')
   expect(types).toContain(before)

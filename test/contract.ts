@@ -1,4 +1,4 @@
-/** Holds every answer that a test gets against public/openapi.json: its status, headers and body are what the operation may answer. */
+/** Checks every response that a test gets against public/openapi.json: its status, headers and body. */
 import { readFileSync } from 'node:fs'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 
@@ -28,18 +28,18 @@ interface Contract {
 
 export const contract: Contract = JSON.parse(readFileSync('public/openapi.json', 'utf8'))
 
-// The formats all have a pattern beside them, or are for people.
+// Each format has a pattern beside it, or is for people.
 const ajv = new Ajv2020({ strict: false, validateFormats: false })
 ajv.addSchema({ $id: 'contract', components: contract.components })
 
-/** The schema as one that stands within the contract. */
+/** Compiles a schema whose references lead into the contract. */
 export function compile(schema: object): ValidateFunction {
   return ajv.compile(
     JSON.parse(JSON.stringify(schema), (key, value: string) => (key === '$ref' ? `contract${value}` : value)),
   )
 }
 
-/** What a reference leads to, or the thing itself. */
+/** The target of a reference, or the thing itself. */
 export function resolve<Thing extends Reference>(thing: Thing): Thing {
   if (thing.$ref === undefined) return thing
   const [, , group = '', name = ''] = thing.$ref.split('/')
@@ -54,22 +54,22 @@ interface Expected {
 }
 
 const expectations = new Map<string, Expected>()
-/** `operationId status`, for each that was answered. */
+/** `operationId status` of each response so far. */
 const seen = new Set<string>()
 
-/** What came back, in the form of a `Response` or of a test's own. */
+/** A response, as a `Response` or a test's own. */
 export interface ReceivedAnswer {
   status: number
   headers: Headers
   body: unknown
 }
 
-/** Throws, and says why, when the contract has no such answer to such a request. */
+/** Throws, with the reason, where the contract has no such response to such a request. */
 export function holdAgainstContract(method: string, path: string, answer: ReceivedAnswer): void {
   const methods = contract.paths[path.split('?', 1)[0] ?? '']
   if (methods === undefined) throw new Error(`The contract has no ${path}.`)
   const asked = method === 'HEAD' ? 'get' : method.toLowerCase()
-  // Whatever is not served is answered alike by all that is.
+  // A method that isn't served gets the same response from every operation.
   const operation =
     Object.hasOwn(methods, asked) || answer.status !== 405 ? methods[asked] : Object.values(methods)[0]
   const { status, headers, body } = answer
@@ -88,12 +88,12 @@ export function holdAgainstContract(method: string, path: string, answer: Receiv
     throw new Error(`Another content type than ${contentType}: ${said}`)
   }
   if (body !== undefined && isBody === undefined) throw new Error(`A body where there is none: ${said}`)
-  // The answer to HEAD has none.
+  // The response to HEAD has none.
   if (isBody !== undefined && !(method === 'HEAD' && body === undefined) && !isBody(body)) {
     throw new Error(`${ajv.errorsText(isBody.errors)}: ${said}`)
   }
   const missing = expected.requiredHeaders.filter((header) => !headers.has(header))
-  // These say something; the others are the same on every answer.
+  // The other headers are the same on every response.
   const telling = ['set-cookie', 'retry-after', 'ratelimit', 'ratelimit-policy', 'www-authenticate', 'allow']
   const unknown = telling.filter((header) => headers.has(header) && !expected.headers.includes(header))
   if (missing.length > 0) throw new Error(`Without ${missing.join()}: ${said}`)
@@ -115,7 +115,7 @@ function expectedOf({ headers, content }: ResponseObject): Expected {
   }
 }
 
-/** The answers that were seen in this process so far, as `operationId status`. */
+/** The responses that this process has had so far, as `operationId status`. */
 export function answersSeen(): ReadonlySet<string> {
   return seen
 }

@@ -27,10 +27,10 @@ let postgres = await startPostgres({ directory, port })
 await postgres.createDatabase('crash')
 const databaseUrl = postgres.databaseUrl('crash')
 await migrate(databaseUrl)
-const pool = new Pool({ connectionString: databaseUrl, max: 4 })
+const pool = new Pool({ connectionString: databaseUrl, max: 4, options: '-c search_path=latchkey' })
 pool.on('error', () => {})
 // Each session is due to turn from its start, so that a refresh has something to lose.
-await pool.query("ALTER TABLE sessions ALTER turned_at SET DEFAULT now() - interval '1 minute'")
+await pool.query("ALTER TABLE sessions ALTER rotated_at SET DEFAULT now() - interval '1 minute'")
 
 // The environment is read once, by the first module that asks: so the handlers come after it, and not from people.ts.
 const gateway = await startGateway({ port: 0 })
@@ -38,7 +38,7 @@ Object.assign(process.env, { DATABASE_URL: databaseUrl, NEON_FETCH_ENDPOINT: gat
 const { newBrowser } = await import('./browser.ts')
 const { newAddress, OTHER_PASSWORD, PASSWORD } = await import('./people.ts')
 const { expiryIn, sealMailToken } = await import('../lib/mail-token.ts')
-const { openRegistration } = await import('../lib/registration-cookie.ts')
+const { openRegistrationCookie } = await import('../lib/registration-cookie.ts')
 
 afterAll(async () => {
   await pool.end()
@@ -75,7 +75,7 @@ async function live(told: Told, stays: boolean): Promise<void> {
 
   const browser = newBrowser()
   if (!(await done(browser.send('register', 'POST', { email, password: PASSWORD })))) return
-  const id = openRegistration(browser.cookies.get('__Host-registration')) ?? ''
+  const id = openRegistrationCookie(browser.cookies.get('__Host-registration'))?.registrationId ?? ''
   const token = sealMailToken('registration-mail', { id, expiresAt: expiryIn(600) })
   told.registered = { browser, token }
 
@@ -83,6 +83,7 @@ async function live(told: Told, stays: boolean): Promise<void> {
   if (!(await done(browser.send('verify', 'PUT', { token })))) return
   delete told.unsure
   told.verified = true
+  told.live.push(browser)
 
   const [first, second] = [newBrowser(), newBrowser()]
   for (const device of [first, second]) {
@@ -105,19 +106,19 @@ async function live(told: Told, stays: boolean): Promise<void> {
   if (!(await done(newBrowser().send('reset', 'POST', { email })))) return
   const resetToken = await resetTokenFor(email)
   if (resetToken === undefined) return
-  told.live.pop()
+  told.live = []
   told.unsure = 'reset'
   if (!(await done(newBrowser().send('reset', 'PUT', { token: resetToken, password: OTHER_PASSWORD }))))
     return
   delete told.unsure
   told.reset = true
-  told.ended.push(first)
+  told.ended.push(browser, first)
 }
 
 /** Undefined when the database is away. */
 async function resetTokenFor(email: string): Promise<string | undefined> {
   const statement =
-    "SELECT t.id, t.expires_at FROM mail_tokens t JOIN users u ON u.id = t.user_id WHERE u.email = $1 AND purpose = 'reset'"
+    "SELECT t.id, t.expires_at FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE u.email = $1 AND purpose = 'reset'"
   const rows = await pool.query(statement, [email]).then(
     (result) => result.rows,
     () => [],
@@ -147,14 +148,14 @@ async function losses(told: Told, crashedAt: Date): Promise<string[]> {
     check('signed out', status === 401 && body.code === 'session-ended')
   }
   if (unsure === 'reset') {
-    // Done or not done, but not by halves: the new password and no session, or the old one and its session.
+    // Done or not done, but not by halves: the new password and no session, or the old one and its two.
     const { rows } = await pool.query(
       `SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
        WHERE u.email = $1 AND s.revoked_at IS NULL AND s.created_at < $2`,
       [email, crashedAt],
     )
     const isDone = await signsIn(OTHER_PASSWORD)
-    check('a whole reset', isDone !== (await signsIn(PASSWORD)) && rows.length === (isDone ? 0 : 1))
+    check('a whole reset', isDone !== (await signsIn(PASSWORD)) && rows.length === (isDone ? 0 : 2))
   } else if (registered !== undefined) {
     check('the password', await signsIn(told.reset ? OTHER_PASSWORD : PASSWORD))
     check('no other password', !(await signsIn(told.reset ? PASSWORD : OTHER_PASSWORD)))
@@ -162,7 +163,7 @@ async function losses(told: Told, crashedAt: Date): Promise<string[]> {
   return lost
 }
 
-test('a crash of the database loses nothing that was answered with success: registrations, logins, turns, logouts, resets', async () => {
+test('a crash of the database loses nothing that was answered with success: registrations, logins, rotations, logouts, resets', async () => {
   const everybody: Told[] = []
   for (let crash = 0; crash < CRASHES; crash += 1) {
     const people: Told[] = []

@@ -80,7 +80,7 @@ test('a certificate that nobody vouches for fails every check', async () => {
 })
 
 test('nothing is left of them: no account, no registration, no session, no mail', async () => {
-  for (const table of ['users', 'registrations', 'sessions', 'mail_tokens', 'outbox'])
+  for (const table of ['users', 'registrations', 'sessions', 'one_time_tokens', 'outbox'])
     expect(await query(`SELECT * FROM ${table}`), table).toEqual([])
   expect(await inbox.messages()).toEqual([])
 })

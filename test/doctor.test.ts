@@ -1,4 +1,4 @@
-/** `npm run doctor`, run as a person runs it; and what it makes of Resend's answers, as that stage would get them. */
+/** `npm run doctor`, run as a person runs it; and what it makes of Resend's answers, as a deployment gets them. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -49,19 +49,19 @@ async function doctor(changes: Record<string, string> = {}, ...options: string[]
   return { code, stdout, stderr }
 }
 
-interface Told {
+interface Report {
   code: number
   ok: boolean
   findings: Finding[]
 }
 
-async function told(changes: Record<string, string> = {}): Promise<Told> {
+async function report(changes: Record<string, string> = {}): Promise<Report> {
   const { code, stdout } = await doctor(changes, '--json')
   return { code, ...(JSON.parse(stdout) as { ok: boolean; findings: Finding[] }) }
 }
 
 const bad = ({ findings }: { findings: Finding[] }) =>
-  findings.filter(({ kind }) => kind === 'fault' || kind === 'trouble')
+  findings.filter(({ level }) => level === 'error' || level === 'warning')
 
 async function emptyDatabase(template = ''): Promise<string> {
   const name = `doctor_${randomBytes(6).toString('hex')}`
@@ -69,15 +69,22 @@ async function emptyDatabase(template = ''): Promise<string> {
   return new URL(`/${name}`, databaseUrl).href
 }
 
+async function onDatabase(url: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
+}
+
 describe('npm run doctor', () => {
-  test('where all is well it says so of each part, ends with 0 and shows no value', async () => {
-    const { code, ok, findings } = await told()
+  test('where all is well each part is ok, it exits with 0 and shows no value', async () => {
+    const { code, ok, findings } = await report()
     expect([code, ok, bad({ findings })]).toEqual([0, true, []])
     expect(new Set(findings.map(({ about }) => about))).toEqual(
-      new Set(['environment', 'secrets', 'origin', 'database', 'clock', 'role', 'migrations', 'mail']),
+      new Set(['environment', 'secrets', 'origin', 'database', 'clock', 'role', 'migrations', 'email']),
     )
-    // The tests' role owns everything, which is advice and no fault.
-    expect(findings.filter(({ kind }) => kind === 'advice').map(({ about }) => about)).toEqual(['role'])
+    // The tests' role owns everything.
+    expect(findings.filter(({ level }) => level === 'info').map(({ about }) => about)).toEqual(['role'])
 
     const { stdout } = await doctor()
     expect(stdout.split('\n').filter((line) => line.startsWith('ok '))).toHaveLength(findings.length - 1)
@@ -91,102 +98,98 @@ describe('npm run doctor', () => {
     }
   })
 
-  test('each fault of the environment is named, and what can be looked at without it is', async () => {
-    const { code, findings } = await told({ JWT_SECRET: 'short', MAIL_FROM: '' })
+  test("each error of the environment is named, and what doesn't need it is checked", async () => {
+    const { code, findings } = await report({ JWT_SECRET: 'short', MAIL_FROM: '' })
     expect(code).toBe(1)
-    expect(findings.filter(({ kind }) => kind === 'fault').map(({ says }) => says.split(':')[0])).toEqual([
-      'JWT_SECRET',
-      'MAIL_FROM',
-    ])
-    expect(findings).toContainEqual({ about: 'migrations', kind: 'good', says: 'All are applied.' })
+    expect(
+      findings.filter(({ level }) => level === 'error').map(({ message }) => message.split(':')[0]),
+    ).toEqual(['JWT_SECRET', 'MAIL_FROM'])
+    expect(findings).toContainEqual({ about: 'migrations', level: 'ok', message: 'All are applied.' })
     expect(JSON.stringify(findings)).not.toContain('short"')
   })
 
-  test('a migration that is not applied is a fault, one that this checkout does not know is advice', async () => {
+  test("a migration that is not applied is an error, one that this checkout doesn't know is information", async () => {
     const url = await emptyDatabase()
-    const empty = await told({ DATABASE_URL: url })
+    const empty = await report({ DATABASE_URL: url })
     expect(empty.code).toBe(1)
     expect(empty.findings).toContainEqual({
       about: 'migrations',
-      kind: 'fault',
-      says: expect.stringMatching(/^Not applied yet: 0000_lifecycle, .*0003_production_database, .*\.$/),
-      mend: 'Apply them: npm run migrate',
+      level: 'error',
+      message: expect.stringContaining('0000_latchkey'),
+      fix: expect.stringContaining('npm run migrate'),
     })
 
     const newer = await emptyDatabase(TEMPLATE_DATABASE)
-    const client = new Client({ connectionString: newer })
-    await client.connect()
-    await client.query(
-      "INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('', 99999999999999)",
-    )
-    await client.end()
-    const { code, findings } = await told({ DATABASE_URL: newer })
+    await onDatabase(newer, "INSERT INTO latchkey.migrations (name, hash) VALUES ('9999_newer', '')")
+    const { code, findings } = await report({ DATABASE_URL: newer })
     expect([code, findings.filter(({ about }) => about === 'migrations')]).toEqual([
       0,
       [
         {
           about: 'migrations',
-          kind: 'advice',
-          says: 'The database has 1 that this checkout does not know: something newer was deployed.',
-          mend: expect.stringContaining('After a rollback'),
+          level: 'info',
+          message: expect.any(String),
+          fix: expect.any(String),
         },
       ],
     ])
   })
 
-  test('a database that refuses the role is a fault by both ways, one that does not answer is trouble', async () => {
+  test('a database that refuses the role is an error over HTTP and TCP, one that is away is a warning', async () => {
     const refused = new URL(databaseUrl)
     refused.username = 'nobody_known'
-    expect(bad(await told({ DATABASE_URL: refused.href })).map(({ about, kind }) => [about, kind])).toEqual([
-      ['database', 'fault'],
-      ['migrations', 'fault'],
+    expect(
+      bad(await report({ DATABASE_URL: refused.href })).map(({ about, level }) => [about, level]),
+    ).toEqual([
+      ['database', 'error'],
+      ['migrations', 'error'],
     ])
-    const away = await told({
+    const away = await report({
       DATABASE_URL: 'postgresql://someone:nothing@127.0.0.1:1/app',
       NEON_FETCH_ENDPOINT: 'http://127.0.0.1:1/sql',
     })
-    expect([away.code, bad(away).map(({ about, kind }) => [about, kind])]).toEqual([
+    expect([away.code, bad(away).map(({ about, level }) => [about, level])]).toEqual([
       1,
       [
-        ['database', 'trouble'],
-        ['migrations', 'trouble'],
+        ['database', 'warning'],
+        ['migrations', 'warning'],
       ],
     ])
     expect(JSON.stringify(away)).not.toMatch(/someone|nothing@/)
   })
 
-  test('two addresses of two databases are a fault: one is migrated and the functions use the other', async () => {
-    const { code, findings } = await told({ DATABASE_URL_UNPOOLED: await emptyDatabase(TEMPLATE_DATABASE) })
+  test('two addresses of two databases are an error: one is migrated and the functions use the other', async () => {
+    const { code, findings } = await report({ DATABASE_URL_UNPOOLED: await emptyDatabase(TEMPLATE_DATABASE) })
     expect(code).toBe(1)
-    expect(bad({ findings }).map(({ says }) => says)).toEqual([
-      'DATABASE_URL and DATABASE_URL_UNPOOLED name two databases: one is migrated and the functions use the other.',
+    expect(bad({ findings })).toEqual([
+      expect.objectContaining({
+        about: 'database',
+        message: expect.stringContaining('DATABASE_URL_UNPOOLED'),
+      }),
     ])
   })
 
-  test('the role of the functions is good, and a fault as soon as a table is closed to it', async () => {
+  test('the role of the functions is ok, and an error as soon as it may not call a function', async () => {
     const role = `doctor_${randomBytes(4).toString('hex')}`
     await query(`CREATE ROLE ${role} LOGIN`)
-    const tables = await query(
-      "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
-    )
-    for (const { relname } of tables) await query(`GRANT SELECT, INSERT ON ${relname} TO ${role}`)
+    await query(`GRANT USAGE ON SCHEMA latchkey TO ${role}`)
+    await query(`GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA latchkey TO ${role}`)
     const url = new URL(databaseUrl)
     url.username = role
     const changes = { DATABASE_URL: url.href, DATABASE_URL_UNPOOLED: databaseUrl }
-    const good = await told(changes)
-    expect([good.code, good.findings.find(({ about }) => about === 'role')?.kind]).toEqual([0, 'good'])
+    const good = await report(changes)
+    expect([good.code, good.findings.find(({ about }) => about === 'role')?.level]).toEqual([0, 'ok'])
 
-    await query(`REVOKE ALL ON production_database, events FROM ${role}`)
-    await query(`REVOKE INSERT ON users FROM ${role}`)
-    const closed = await told(changes)
+    await query(`REVOKE EXECUTE ON FUNCTION begin_login, rotate_session FROM ${role}`)
+    const closed = await report(changes)
     expect([closed.code, bad(closed)]).toEqual([
       1,
       [
         {
           about: 'role',
-          kind: 'fault',
-          says: "The functions' role may not read or not write events, production_database, users.",
-          mend: expect.stringContaining('runtime-role.sql'),
+          level: 'error',
+          message: expect.stringContaining('begin_login, rotate_session'),
+          fix: expect.stringContaining('runtime-role.sql'),
         },
       ],
     ])
@@ -194,29 +197,60 @@ describe('npm run doctor', () => {
     await query(`DROP ROLE ${role}`)
   })
 
-  test("a clock that is not the database's is told of, by how much it is off", async () => {
-    for (const [seconds, kind] of [
-      [3, 'good'],
-      [20, 'advice'],
-      [-20, 'advice'],
-      [90, 'trouble'],
+  test.each(['serializable', 'repeatable read'])(
+    'a default isolation level of %s is an error, and settings of the role put it right',
+    async (isolation) => {
+      const url = await emptyDatabase(TEMPLATE_DATABASE)
+      const name = new URL(url).pathname.slice(1)
+      await admin.query(`ALTER DATABASE ${name} SET default_transaction_isolation = '${isolation}'`)
+      const { code, findings } = await report({ DATABASE_URL: url })
+      expect([code, bad({ findings })]).toEqual([
+        1,
+        [
+          {
+            about: 'database',
+            level: 'error',
+            message: expect.stringContaining(isolation.toUpperCase()),
+            fix: expect.stringContaining('default_transaction_isolation'),
+          },
+        ],
+      ])
+
+      const role = `doctor_${randomBytes(4).toString('hex')}`
+      await admin.query(`CREATE ROLE ${role} LOGIN`)
+      await admin.query(`ALTER ROLE ${role} SET default_transaction_isolation = 'read committed'`)
+      await onDatabase(url, `GRANT USAGE ON SCHEMA latchkey TO ${role}`)
+      await onDatabase(url, `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA latchkey TO ${role}`)
+      const pinned = Object.assign(new URL(url), { username: role }).href
+      expect(bad(await report({ DATABASE_URL: pinned, DATABASE_URL_UNPOOLED: url }))).toEqual([])
+      await onDatabase(url, `DROP OWNED BY ${role}`)
+      await admin.query(`DROP ROLE ${role}`)
+    },
+  )
+
+  test("a clock that differs from the database's is reported, with by how much", async () => {
+    for (const [seconds, level] of [
+      [3, 'ok'],
+      [20, 'info'],
+      [-20, 'info'],
+      [90, 'warning'],
     ] as const) {
       // As a machine has it whose clock is off: only Date is, and nothing waits for it.
       const shifted = `const now = Date.now; Date.now = () => now() + ${seconds * 1000}`
       const preload = `data:text/javascript,${encodeURIComponent(shifted)}`
-      const { findings, code } = await told({ NODE_OPTIONS: `--import=${preload}` })
+      const { findings, code } = await report({ NODE_OPTIONS: `--import=${preload}` })
       const clock = findings.find(({ about }) => about === 'clock')
-      expect([seconds, clock?.kind, code]).toEqual([seconds, kind, kind === 'trouble' ? 1 : 0])
-      expect(clock?.says).toContain(kind === 'good' ? "is the database's" : `${Math.abs(seconds)} s apart`)
+      expect([seconds, clock?.level, code]).toEqual([seconds, level, level === 'warning' ? 1 : 0])
+      expect(clock?.message.includes(`${Math.abs(seconds)} s`)).toBe(level !== 'ok')
     }
   })
 
-  test('one secret for two purposes is a fault', async () => {
-    const { findings } = await told({ JWT_SECRET: `${local.JWT_SECRET},${local.CRON_SECRET}` })
+  test('one secret for two purposes is an error', async () => {
+    const { findings } = await report({ JWT_SECRET: `${local.JWT_SECRET},${local.CRON_SECRET}` })
     expect(bad({ findings }).map(({ about }) => about)).toEqual(['secrets'])
   })
 
-  test('an option that it does not know ends with 2, --help with 0', async () => {
+  test('an unknown option exits with 2, --help with 0', async () => {
     const wrong = await doctor({}, '--fix')
     expect([wrong.code, wrong.stdout]).toEqual([2, ''])
     expect(wrong.stderr).toContain("'--fix'")
@@ -225,8 +259,8 @@ describe('npm run doctor', () => {
   })
 })
 
-/** Examined in this process, as a deployment of that stage would be: its addresses lead to the stand-ins. */
-async function examined(
+/** Checked in this process, as a deployment of that stage would be: its addresses lead to the stand-ins. */
+async function checked(
   about: Finding['about'],
   changes: Record<string, string>,
   resend?: { status: number; body: object }[],
@@ -245,8 +279,8 @@ async function examined(
     })
   }
   vi.resetModules()
-  const { examine } = await import('../build/examination.ts')
-  const findings = await examine(process.env)
+  const { runChecks } = await import('../build/examination.ts')
+  const findings = await runChecks(process.env)
   return findings.filter((finding) => finding.about === about)
 }
 
@@ -272,23 +306,30 @@ const domain = (name: string, status: string, more = {}) => ({
   ...more,
 })
 
-describe('what Resend answers about key and sender', () => {
-  const kinds = async (answers: { status: number; body: object }[], changes = {}) =>
-    (await examined('mail', { ...production, ...changes }, answers)).map(({ kind }) => kind)
+test('[ASVS 13.2.2] to connect as the owner is a warning in production, and information elsewhere', async () => {
+  expect(await checked('role', production, [])).toMatchObject([{ level: 'warning' }])
+  expect(await checked('role', { ...production, VERCEL_ENV: 'preview' }, [])).toMatchObject([
+    { level: 'info' },
+  ])
+})
 
-  test('MAIL_ALLOW in production is advised against', async () => {
+describe('what Resend answers about key and sender', () => {
+  const levels = async (answers: { status: number; body: object }[], changes = {}) =>
+    (await checked('email', { ...production, ...changes }, answers)).map(({ level }) => level)
+
+  test('MAIL_ALLOW in production is pointed out', async () => {
     const kept = { ...production, MAIL_ALLOW: '@example.org' }
-    const findings = await examined('mail', kept, [refusal(401, 'restricted_api_key')])
-    expect(findings.map(({ kind }) => kind).toSorted()).toEqual(['advice', 'good'])
-    expect(await kinds([refusal(401, 'restricted_api_key')], { ...kept, VERCEL_ENV: 'preview' })).toEqual([
-      'good',
+    const findings = await checked('email', kept, [refusal(401, 'restricted_api_key')])
+    expect(findings.map(({ level }) => level).toSorted()).toEqual(['info', 'ok'])
+    expect(await levels([refusal(401, 'restricted_api_key')], { ...kept, VERCEL_ENV: 'preview' })).toEqual([
+      'ok',
     ])
   })
 
-  test('a key that may only send is good, and it is said that the domain cannot be seen', async () => {
-    const [finding] = await examined('mail', production, [refusal(401, 'restricted_api_key')])
-    expect(finding?.kind).toBe('good')
-    expect(finding?.says).toContain("whether the sender's domain is verified cannot be seen")
+  test('a key that may only send is ok, with where to look up the domain', async () => {
+    const [finding] = await checked('email', production, [refusal(401, 'restricted_api_key')])
+    expect(finding?.level).toBe('ok')
+    expect(finding?.message).toContain('https://resend.com/domains')
   })
 
   test.each([
@@ -296,35 +337,35 @@ describe('what Resend answers about key and sender', () => {
     [401, 'validation_error'],
     [401, 'missing_api_key'],
     [403, 'invalid_api_key'],
-  ])('a key that is refused is a fault: %i %s', async (status, name) => {
-    const [finding] = await examined('mail', production, [refusal(status, name)])
+  ])('a key that is refused is an error: %i %s', async (status, name) => {
+    const [finding] = await checked('email', production, [refusal(status, name)])
     expect(finding).toMatchObject({
-      kind: 'fault',
-      says: `Resend refuses the key in RESEND_API_KEY: ${status} ${name}.`,
+      level: 'error',
+      message: expect.stringContaining(`${status} ${name}`),
     })
   })
 
   test.each([
     [429, 'rate_limit_exceeded'],
     [500, 'application_error'],
-  ])('an answer that says nothing of the key is trouble alone: %i', async (status, name) => {
-    expect(await kinds([refusal(status, name)])).toEqual(['trouble'])
+  ])('a response that says nothing about the key is a warning: %i', async (status, name) => {
+    expect(await levels([refusal(status, name)])).toEqual(['warning'])
   })
 
-  test('a verified domain is good, also on the second page; a key that may do everything is advised against', async () => {
+  test('a verified domain is ok, on the second page, too; full access and tracking are pointed out', async () => {
     const first = {
       status: 200,
       body: { object: 'list', has_more: true, data: [domain('example.com', 'failed')] },
     }
-    expect(await kinds([first, list(domain('Mail.Example.com', 'verified'))])).toEqual(['good', 'advice'])
-    expect(await kinds([list(domain('mail.example.com', 'verified', { click_tracking: true }))])).toEqual([
-      'good',
-      'advice',
-      'advice',
+    expect(await levels([first, list(domain('Mail.Example.com', 'verified'))])).toEqual(['ok', 'info'])
+    expect(await levels([list(domain('mail.example.com', 'verified', { click_tracking: true }))])).toEqual([
+      'ok',
+      'info',
+      'warning',
     ])
   })
 
-  test('a domain that is not verified, may not send or is not there is a fault', async () => {
+  test('a domain that is not verified, may not send or is not there is an error', async () => {
     const may = { capabilities: { sending: 'disabled', receiving: 'enabled' } }
     for (const answer of [
       list(domain('mail.example.com', 'pending')),
@@ -332,12 +373,12 @@ describe('what Resend answers about key and sender', () => {
       list(domain('example.com', 'verified')),
       list(),
     ])
-      expect((await kinds([answer])).toSorted()).toEqual(['advice', 'fault'])
+      expect((await levels([answer])).toSorted()).toEqual(['error', 'info'])
   })
 
-  test("Resend's own domain is a fault in production", async () => {
-    expect(await kinds([], { MAIL_FROM: 'onboarding@resend.dev' })).toEqual(['fault'])
-    expect(await kinds([], { VERCEL_ENV: 'preview', MAIL_FROM: 'onboarding@resend.dev' })).toEqual(['advice'])
+  test("Resend's own domain is an error in production", async () => {
+    expect(await levels([], { MAIL_FROM: 'onboarding@resend.dev' })).toEqual(['error'])
+    expect(await levels([], { VERCEL_ENV: 'preview', MAIL_FROM: 'onboarding@resend.dev' })).toEqual(['info'])
   })
 })
 
@@ -390,22 +431,22 @@ describe("production's database", () => {
     expect(await check(copy)).toBe(false)
   })
 
-  test('is told of by the doctor: a fault in a preview, advice where somebody works on it', async () => {
+  test('is an error in a preview, and information where somebody works on it', async () => {
     const { recordProduction } = await import('../build/production-database.ts')
     await recordProduction(databaseUrl)
     try {
-      const preview = await examined('database', { ...production, VERCEL_ENV: 'preview' })
+      const preview = await checked('database', { ...production, VERCEL_ENV: 'preview' })
       expect(preview).toContainEqual({
         about: 'database',
-        kind: 'fault',
-        says: expect.stringMatching(/^DATABASE_URL_UNPOOLED: names production's own database/),
+        level: 'error',
+        message: expect.stringMatching(/^DATABASE_URL_UNPOOLED: /),
       })
-      const { code, findings } = await told()
+      const { code, findings } = await report()
       expect(code).toBe(0)
       expect(findings).toContainEqual(
         expect.objectContaining({
-          kind: 'advice',
-          says: expect.stringContaining("production's own database"),
+          level: 'info',
+          message: expect.stringContaining('production'),
         }),
       )
     } finally {
@@ -414,7 +455,7 @@ describe("production's database", () => {
   })
 })
 
-test('a deploy goes on when something is away, and not when a setting is wrong', async () => {
+test('a deploy goes on with a warning, and stops at an error', async () => {
   const written: string[] = []
   for (const level of ['warn', 'error'] as const) {
     vi.spyOn(console, level).mockImplementation((line: string) => void written.push(line))
@@ -429,9 +470,9 @@ test('a deploy goes on when something is away, and not when a setting is wrong',
   }
   inbox.fault = () => ({ kind: 'refuse' })
   expect(await surroundings({})).toBe(true)
-  expect(written.join('\n')).toMatch(/^TROUBLE {2}mail: Resend gave no answer/m)
+  expect(written.join('\n')).toMatch(/^WARNING {2}email: /m)
   inbox.fault = undefined
   expect(await surroundings({ CRON_SECRET: local.JWT_SECRET })).toBe(false)
-  expect(written.join('\n')).toMatch(/^FAULT {4}secrets: /m)
+  expect(written.join('\n')).toMatch(/^ERROR {4}secrets: /m)
   vi.restoreAllMocks()
 })

@@ -1,7 +1,7 @@
-/** Whether an address has an account cannot be told from an answer, whatever has become of the account and however often one asks. */
+/** No response shows whether an address has an account, whatever state it is in and however often it is asked. */
 import { parseSetCookie } from 'cookie'
 import { expect, test } from 'vitest'
-import { limits } from '../lib/rate-limits.ts'
+import { rateLimits } from '../lib/limits.ts'
 import { newBrowser, type Answer, type EndpointName } from './browser.ts'
 import { query } from './database.ts'
 import { failedBefore, newAddress, OTHER_PASSWORD, registeredPerson, verifiedPerson } from './people.ts'
@@ -21,12 +21,12 @@ async function addresses(): Promise<[string, string][]> {
     ['pending', (await registeredPerson()).email],
     ['locked', locked.email],
     ['disabled', disabled.email],
-    ['with a reset under way', reset.email],
+    ['with a pending reset', reset.email],
   ]
 }
 
-/** All that an answer says. Left out is what differs between two answers to the same request: its id, and what is sealed in a cookie. */
-function told({ status, headers, body, setCookies }: Answer): object {
+/** Everything but what differs between two responses to the same request: its id, and the value of a cookie. */
+function contentOf({ status, headers, body, setCookies }: Answer): object {
   const fields = [...headers].filter(([name]) => name !== 'x-request-id' && name !== 'set-cookie')
   const cookies = setCookies.map((text) => {
     const { value = '', ...rest } = parseSetCookie(text)
@@ -35,7 +35,7 @@ function told({ status, headers, body, setCookies }: Answer): object {
   return { status, fields, body, cookies }
 }
 
-/** A wait began when its bucket was emptied, a second ago or two. */
+/** Seconds to wait count from when the bucket was emptied, a second ago or two. */
 function withoutSeconds(answer: object): object {
   return JSON.parse(JSON.stringify(answer).replaceAll(/\d+(?="\])/g, 'n'))
 }
@@ -43,13 +43,13 @@ function withoutSeconds(answer: object): object {
 async function expectAlike(most: number, statuses: number[], ask: (email: string) => Promise<Answer>) {
   let first: object[] | undefined
   const kinds = await addresses()
-  // What it took to make them is no part of this.
+  // Not those that it took to make them.
   await query('DELETE FROM rate_limits')
   for (const [who, email] of kinds) {
     const answers: Answer[] = []
     for (let round = 0; round < most; round += 1) answers.push(await ask(email))
     expect([who, [...new Set(answers.map(({ status }) => status))]]).toEqual([who, statuses])
-    const all = answers.map((answer) => withoutSeconds(told(answer)))
+    const all = answers.map((answer) => withoutSeconds(contentOf(answer)))
     first ??= all
     expect({ who, all }).toEqual({ who, all: first })
   }
@@ -62,17 +62,17 @@ const cases: [string, EndpointName, string, object, number, number[]][] = [
     'register',
     'POST',
     { password: OTHER_PASSWORD },
-    limits.registerByAddress.quota + 1,
+    rateLimits.registerByAddress.quota + 1,
     [202, 429],
   ],
-  ['a request for a new link', 'verify', 'POST', {}, limits.mailByAddress.quota + 1, [202]],
-  ['a request for a reset', 'reset', 'POST', {}, limits.mailByAddress.quota + 1, [202]],
+  ['a request for a new link', 'verify', 'POST', {}, rateLimits.emailByAddress.quota + 1, [202]],
+  ['a request for a reset', 'reset', 'POST', {}, rateLimits.emailByAddress.quota + 1, [202]],
   [
     'a code of a registration',
     'verify',
     'PUT',
     { code: '000000' },
-    limits.codeByAddress.quota + 1,
+    rateLimits.codeByAddress.quota + 1,
     [400, 429],
   ],
   [
@@ -80,13 +80,13 @@ const cases: [string, EndpointName, string, object, number, number[]][] = [
     'reset',
     'PUT',
     { code: '000000', password: OTHER_PASSWORD },
-    limits.codeByAddress.quota + 1,
+    rateLimits.codeByAddress.quota + 1,
     [400, 429],
   ],
 ]
 
 test.each(cases)(
-  '[ASVS 6.3.8] [RateLimit 8.2] %s answers alike for an unknown, known, pending, locked and disabled address, up to the limit and beyond',
+  '[ASVS 6.3.8] [RateLimit 8.2] %s: the same for every kind of address, up to the limit and beyond',
   async (_, endpoint, method, body, most, statuses) => {
     await expectAlike(most, statuses, (email) => newBrowser().send(endpoint, method, { email, ...body }))
   },

@@ -1,4 +1,4 @@
-/** How many hashes an answer costs: as many for an address that nobody has as for one that somebody has. */
+/** How many hashes a response costs: as many for an unknown address as for a known one. */
 import { expect, test, vi } from 'vitest'
 import { newBrowser, type Answer, type EndpointName } from './browser.ts'
 import { query } from './database.ts'
@@ -63,7 +63,7 @@ test.each<[string, EndpointName, string, object, { made: number; compared: numbe
     { made: 0, compared: 0 },
   ],
 ])(
-  '[CS Authentication login] [CS Authentication register] [ASVS 6.3.8] %s costs the same hashes whoever has the address',
+  '[CS Authentication login] [CS Authentication register] [ASVS 6.3.8] %s costs the same hashes for every address',
   async (_, endpoint, method, body, expected) => {
     for (const [who, email] of Object.entries(await addresses())) {
       const hashes = await hashesOf(() => newBrowser().send(endpoint, method, { email, ...body }))

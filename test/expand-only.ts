@@ -1,16 +1,16 @@
 /**
- * What a migration may do while the functions of the release before go on answering. Everything else waits for a release
- * of its own and says so: `-- contract: 1.2.0`, the release from which on nothing needs any more what it takes away.
+ * What a migration may do while the previous release's functions keep serving. Everything else waits for a release of
+ * its own and says so: `-- contract: 1.2.0`, the release since which nothing needs what it takes away.
  */
 
-/** Nothing had been released when these were made. */
-export const BEFORE_THE_FIRST_RELEASE = ['0000_lifecycle', '0001_password_attempts', '0002_event_ips']
+/** Written before anything was released. */
+export const BEFORE_THE_FIRST_RELEASE = ['0000_latchkey']
 
-const NAME = String.raw`(?:"public"\.)?"(\w+)"`
-/** What differs from row to row is worked out for each of them, while the table is locked. */
+const NAME = String.raw`"latchkey"\."(\w+)"`
+/** A value that differs from row to row is computed for each of them, while the table is locked. */
 const VOLATILE = /\b(?:gen_random_uuid|uuidv\d|random|clock_timestamp|nextval)\s*\(|\bGENERATED\b|\bSERIAL\b/i
 
-/** What would fail functions that know nothing of it, or hold them up: empty when they may run beside it. */
+/** What would break functions that don't know it, or hold them up; empty when they may run beside it. */
 export function faultsOf(migration: string): string[] {
   const made = new Set<string>()
   return statementsOf(migration).flatMap((statement) => {
@@ -24,11 +24,24 @@ export function faultsOf(migration: string): string[] {
   })
 }
 
+/**
+ * A function that is replaced whole keeps its signature (build/migration.ts); tests hold its result. A role may get
+ * more, but only PUBLIC, as which nothing connects, may lose what it has.
+ */
+const HARMLESS = [
+  /^CREATE OR REPLACE FUNCTION latchkey\.\w+\(/i,
+  /^SET LOCAL check_function_bodies = off$/i,
+  /^SELECT latchkey\.maintain_event_partitions\(\)$/i,
+  /^GRANT [^;]* (?:ON|IN) (?:SCHEMA |FUNCTION |TABLE )?"?latchkey"?(?:\.\S+(?: ?\([^)]*\))?)? TO "?latchkey_\w+"?$/i,
+  /^REVOKE [^;]* (?:ON|IN) (?:SCHEMA |FUNCTION |TABLE )?"?latchkey"?(?:\.\S+(?: ?\([^)]*\))?)? FROM PUBLIC$/i,
+]
+
 function faultOf(statement: string, made: ReadonlySet<string>): string | undefined {
+  if (HARMLESS.some((pattern) => pattern.test(statement))) return undefined
   const altered = matched(`^ALTER TABLE (?:ONLY )?${NAME}`, statement)
   const indexed = matched(`^CREATE (?:UNIQUE )?INDEX .*? ON ${NAME}`, statement)
   const table = altered ?? indexed ?? matched(`^INSERT INTO ${NAME}`, statement)
-  // Nobody knows a table that is made here.
+  // No function knows a table that is created here.
   if (table !== undefined && made.has(table)) return undefined
   if (altered !== undefined) return faultOfChange(statement)
   if (indexed === undefined) return 'takes away, changes or is not known to be harmless'
@@ -54,17 +67,22 @@ function faultOfChange(statement: string): string | undefined {
   return undefined
 }
 
-/** The release named in `-- contract: 1.2.0`, once and on a line of its own; undefined for a migration that expands. */
+/** The release named on a line `-- contract: 1.2.0`; undefined for a migration that only expands. */
 export function contractOf(migration: string): string | undefined {
   return /^-- contract: (\d+\.\d+\.\d+)$/m.exec(migration)?.[1]
 }
 
+/** Comments, bodies between dollars, and strings: whatever begins first holds the others. */
+const TOKENS = /--.*$|\/\*[^]*?\*\/|\$(\w*)\$[^]*?\$\1\$|'(?:[^']|'')*'/gm
+
 function statementsOf(migration: string): string[] {
+  const withoutBody = (token: string) => {
+    if (token.startsWith("'")) return token
+    return token.startsWith('$') ? '$$' : ''
+  }
   return migration
-    .replaceAll(/--> statement-breakpoint/g, '')
-    .replaceAll(/--.*$/gm, '')
-    .replaceAll(/\/\*[^]*?\*\//g, '')
-    .split(';')
+    .split('--> statement-breakpoint')
+    .flatMap((text) => text.replaceAll(TOKENS, withoutBody).split(';'))
     .map((statement) => statement.replaceAll(/\s+/g, ' ').trim())
     .filter((statement) => statement !== '')
 }

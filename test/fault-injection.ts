@@ -1,6 +1,6 @@
 /**
  * Faults for one request among many that run at the same time. What a run sends is marked, so that the gateway and the
- * inbox know whose it is; everything else about it is what the driver and the SDK made.
+ * inbox know whose it is; everything else is as the driver and the SDK made it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import http, { type IncomingMessage, type RequestOptions } from 'node:http'
@@ -12,12 +12,12 @@ import { gateway, inbox } from './setup-stack.ts'
 
 export type FaultPlan =
   | { kind: 'none' }
-  /** The request of that number, 0 being the first, and as many more as `times` says. Mails' marks do not count. */
+  /** The request of that number, from 0, and as many in all as `times` says. Recorded deliveries don't count. */
   | { kind: 'database'; roundTrip: number; times: number; fault: Fault }
-  /** The request that marks the first mail after it was handed over. */
-  | { kind: 'mark'; fault: Fault }
-  /** The call that hands over the first mail. */
-  | { kind: 'mail'; fault: InboxFault }
+  /** The request that records the first delivery. */
+  | { kind: 'delivery'; fault: Fault }
+  /** The call that hands over the first email. */
+  | { kind: 'email'; fault: InboxFault }
 
 export interface Run {
   /** For the request's `x-vercel-id`: its events carry it. */
@@ -25,11 +25,11 @@ export interface Run {
   /** Settles when the fault has struck. */
   struck: Promise<void>
   hasStruck: boolean
-  /** How many requests to the database were made, but for those that mark a mail. */
+  /** Requests to the database, without those that record a delivery. */
   roundTrips: number
   /** Runs a request under the plan. */
   within<T>(work: () => Promise<T>): Promise<T>
-  /** Waits for what comes after the answer. */
+  /** Waits for what comes after the response. */
   settled(): Promise<void>
 }
 
@@ -39,7 +39,7 @@ interface RunState {
   strike: () => void
   hasStruck: boolean
   roundTrips: number
-  afterAnswer: Promise<unknown>[]
+  afterResponse: Promise<unknown>[]
 }
 
 /** The header that tells the gateway whose request it is. */
@@ -56,7 +56,7 @@ export function newRun(plan: FaultPlan): Run {
     strike,
     hasStruck: false,
     roundTrips: 0,
-    afterAnswer: [],
+    afterResponse: [],
   }
   runs.set(String(state.id), state)
   return {
@@ -70,7 +70,7 @@ export function newRun(plan: FaultPlan): Run {
     },
     within: (work) => current.run(state, work),
     async settled() {
-      await Promise.all(state.afterAnswer)
+      await Promise.all(state.afterResponse)
     },
   }
 }
@@ -78,34 +78,38 @@ export function newRun(plan: FaultPlan): Run {
 const realFetch = globalThis.fetch
 const realRequest = http.request
 
-/** Mails go out by `fetch`, and the inbox looks at the path. */
+/** Emails go out by `fetch`, and the inbox looks at the path. */
 const markingFetch: typeof fetch = (input, init) => {
   const run = current.getStore()
-  const isMail = typeof input === 'string' && input.startsWith(inbox.url)
-  return realFetch(run !== undefined && isMail ? `${input}?run=${run.id}` : input, init)
+  const isEmail = typeof input === 'string' && input.startsWith(inbox.url)
+  return realFetch(run !== undefined && isEmail ? `${input}?run=${run.id}` : input, init)
 }
 
 /** Statements go out by Node's client. */
-function markingRequest(url: string, options: RequestOptions, onAnswer: (answer: IncomingMessage) => void) {
+function markingRequest(
+  url: string,
+  options: RequestOptions,
+  onResponse: (response: IncomingMessage) => void,
+) {
   const run = current.getStore()
   const mark = run !== undefined && url === gateway.url ? { [MARK]: String(run.id) } : {}
-  return realRequest(url, { ...options, headers: { ...options.headers, ...mark } }, onAnswer)
+  return realRequest(url, { ...options, headers: { ...options.headers, ...mark } }, onResponse)
 }
 
-/** As on Vercel: what comes after the answer does not hold it up. Outside of a run it comes before. */
+/** As on Vercel: what comes after the response doesn't hold it up. Outside of a run it comes before. */
 function requestContext() {
   const run = current.getStore()
-  return run && { waitUntil: (work: Promise<unknown>) => void run.afterAnswer.push(work) }
+  return run && { waitUntil: (work: Promise<unknown>) => void run.afterResponse.push(work) }
 }
 
 function databaseFault({ headers, statements }: FaultyRequest): Fault | undefined {
   const run = runs.get(String(headers[MARK]))
   if (run === undefined) return undefined
   const { plan } = run
-  const isMark = statements[0]?.includes('UPDATE outbox SET sent_at') === true
-  const roundTrip = isMark ? undefined : run.roundTrips++
+  const isDelivery = statements[0]?.includes('latchkey.record_delivery(') === true
+  const roundTrip = isDelivery ? undefined : run.roundTrips++
   const isMeant =
-    (plan.kind === 'mark' && isMark && !run.hasStruck) ||
+    (plan.kind === 'delivery' && isDelivery && !run.hasStruck) ||
     (plan.kind === 'database' &&
       roundTrip !== undefined &&
       roundTrip >= plan.roundTrip &&
@@ -116,9 +120,9 @@ function databaseFault({ headers, statements }: FaultyRequest): Fault | undefine
   return plan.fault
 }
 
-function mailFault(path: string): InboxFault | undefined {
+function emailFault(path: string): InboxFault | undefined {
   const run = runs.get(/[?&]run=(\d+)/.exec(path)?.[1] ?? '')
-  if (run?.plan.kind !== 'mail' || run.hasStruck) return undefined
+  if (run?.plan.kind !== 'email' || run.hasStruck) return undefined
   run.hasStruck = true
   run.strike()
   return run.plan.fault
@@ -131,7 +135,7 @@ Reflect.set(http, 'request', markingRequest)
 syncBuiltinESMExports()
 Reflect.set(globalThis, REQUEST_CONTEXT, { get: requestContext })
 gateway.fault = databaseFault
-inbox.fault = ({ path }) => mailFault(path)
+inbox.fault = ({ path }) => emailFault(path)
 
 afterAll(() => {
   globalThis.fetch = realFetch

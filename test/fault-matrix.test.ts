@@ -1,23 +1,23 @@
-/** Every fault in every round trip of every operation. What comes of it is told in docs/faults.md, which this compares. */
+/** Every fault in every round trip of every operation. docs/faults.md is what came of it. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Fault } from '../dev/gateway.ts'
 import type { InboxFault } from '../dev/inbox.ts'
 import { keyedHash } from '../lib/keys.ts'
-import { limits } from '../lib/rate-limits.ts'
+import { rateLimits } from '../lib/limits.ts'
 import type { Answer } from './browser.ts'
 import { query } from './database.ts'
 import { newRun, type FaultPlan } from './fault-injection.ts'
 import { maintenance, operations, runMaintenance, type Operation, type Scene } from './fault-operations.ts'
-import { faultsPage, MAIL_PLACE, type Observation } from './fault-table.ts'
+import { EMAIL_PLACE, faultsPage, type Observation } from './fault-table.ts'
 import { inbox } from './setup-stack.ts'
 
 const PAGE = new URL('../docs/faults.md', import.meta.url)
 
-/** lib/database.ts gives up after 5 s, lib/mail.ts after 10 s. */
+/** lib/db/http.ts gives up after 5 s, lib/mail.ts after 10 s. */
 const LATE_MS = 5_400
-const LATE_MAIL_MS = 10_400
+const LATE_EMAIL_MS = 10_400
 /** From giving up until what came too late has run. */
 const LATE_RUN_MS = 1_000
 
@@ -26,15 +26,15 @@ const databaseFaults: Record<string, Fault> = {
   'request lost': { kind: 'lose-request' },
   garbage: { kind: 'garbage' },
   'HTTP 502': { kind: 'status', code: 502 },
-  'answer lost': { kind: 'lose-answer' },
-  'answer late': { kind: 'delay', milliseconds: LATE_MS },
+  'response lost': { kind: 'lose-answer' },
+  'response late': { kind: 'delay', milliseconds: LATE_MS },
   'request late': { kind: 'delay-request', milliseconds: LATE_MS },
 }
-const mailFaults: Record<string, InboxFault> = {
+const emailFaults: Record<string, InboxFault> = {
   refused: { kind: 'refuse' },
-  'answer lost': { kind: 'lose-answer' },
-  'answer late': { kind: 'delay', milliseconds: LATE_MAIL_MS },
-  'no answer': { kind: 'hang' },
+  'response lost': { kind: 'lose-answer' },
+  'response late': { kind: 'delay', milliseconds: LATE_EMAIL_MS },
+  'no response': { kind: 'hang' },
   'HTTP 429': { kind: 'status', code: 429 },
   'HTTP 500': { kind: 'status', code: 500 },
   'HTTP 422': { kind: 'status', code: 422 },
@@ -62,10 +62,10 @@ async function runUndisturbed(operation: Operation): Promise<Undisturbed> {
   const run = newRun({ kind: 'none' })
   const answer = await run.within(() => scene.send({ 'x-vercel-id': run.requestId }))
   await run.settled()
-  expect.soft(wordsOf(answer), operation.name).toBe(operation.answer)
+  expect.soft(wordsOf(answer), operation.name).toBe(operation.response)
   const { roundTrips, moreLikeTheLast = 0 } = operation
   expect.soft(run.roundTrips, operation.name).toBe(roundTrips.length + moreLikeTheLast)
-  expect.soft((await outboxOf(scene)).length, operation.name).toBe(operation.mails ?? 0)
+  expect.soft((await outboxOf(scene)).length, operation.name).toBe(operation.emails ?? 0)
   const state = await readState(scene, names, run.requestId)
   await scene.expectWellEnded()
   return { state, cookies: cookieNames(answer) }
@@ -97,15 +97,15 @@ async function begin({ operation, place, fault, plan }: Cell, undisturbed: Undis
     expectHonest(answer, operation, undisturbed)
     const after = await readState(scene, names, run.requestId)
     const state = (await scene.stateName?.()) ?? nameState(before, after, undisturbed.state)
-    const mail = nameMail(await outboxOf(scene))
-    const isTold = wordsOf(answer) === operation.answer
-    expect(state, 'the state after a success').toBe(isTold && operation.changes ? 'done' : state)
+    const email = nameEmail(await outboxOf(scene))
+    const isDone = wordsOf(answer) === operation.response
+    expect(state, 'the state after a success').toBe(isDone && operation.changes ? 'done' : state)
 
-    const again = isTold ? undefined : wordsOf(await scene.send({}))
-    const expected = state === 'done' ? operation.answerWhenDone : operation.answer
-    expect(again, 'the same again').toBe(isTold ? undefined : expected)
+    const again = isDone ? undefined : wordsOf(await scene.send({}))
+    const expected = state === 'done' ? operation.responseWhenDone : operation.response
+    expect(again, 'the same again').toBe(isDone ? undefined : expected)
     await scene.expectWellEnded()
-    return { operation, place, fault, answer: wordsOf(answer), state, mail, again }
+    return { operation, place, fault, response: wordsOf(answer), state, email, again }
   }
 
   return {
@@ -118,9 +118,9 @@ async function begin({ operation, place, fault, plan }: Cell, undisturbed: Undis
   }
 }
 
-/** The usual answer with its usual cookies, or 503 with none and without a word about the cause. */
+/** The usual response with its usual cookies, or 503 with none and without a word about the cause. */
 function expectHonest(answer: Answer, operation: Operation, undisturbed: Undisturbed): void {
-  if (wordsOf(answer) === operation.answer) {
+  if (wordsOf(answer) === operation.response) {
     expect(cookieNames(answer)).toEqual(undisturbed.cookies)
     return
   }
@@ -140,22 +140,22 @@ function cookieNames({ setCookies }: Answer): string[] {
 }
 
 const SEATS = 8
-let taken = 0
+let busySeats = 0
 const queue: (() => void)[] = []
 
 /**
- * Runs so many at once: more would wait for their hashes and be sent away. What is to be finished comes before what is to
- * begin, as a client would come back soon.
+ * Runs that many at once: more would wait for their hashes and be refused. What is to be finished comes before what is
+ * to begin, as a client would come back soon.
  */
 async function seated<T>(step: 'begin' | 'finish', work: () => Promise<T>): Promise<T> {
   const wait = (resolve: () => void) => (step === 'finish' ? queue.unshift(resolve) : queue.push(resolve))
-  if (taken >= SEATS) await new Promise<void>(wait)
-  else taken += 1
+  if (busySeats >= SEATS) await new Promise<void>(wait)
+  else busySeats += 1
   try {
     return await work()
   } finally {
     const next = queue.shift()
-    if (next === undefined) taken -= 1
+    if (next === undefined) busySeats -= 1
     else next()
   }
 }
@@ -170,7 +170,9 @@ interface State {
 }
 
 /** Maintenance, which runs meanwhile, removes a bucket that is full again. */
-const lastingLimits = Object.values(limits).filter(({ windowSeconds, quota }) => windowSeconds / quota > 60)
+const lastingLimits = Object.values(rateLimits).filter(
+  ({ windowSeconds, quota }) => windowSeconds / quota > 60,
+)
 
 /** Ids, addresses and hashes are replaced by names in the order in which they are met, so that runs compare. */
 async function readState(scene: Scene, names: Map<string, string>, requestId: string): Promise<State> {
@@ -181,22 +183,23 @@ async function readState(scene: Scene, names: Map<string, string>, requestId: st
     ),
   )
   const [row] = await query(
-    `WITH person AS (SELECT * FROM users WHERE email_key = ANY ($1)),
+    `WITH person AS (SELECT * FROM users WHERE email_normalized = ANY ($1)),
      session AS (SELECT s.* FROM sessions s JOIN person ON person.id = s.user_id)
      SELECT
        (SELECT jsonb_agg(jsonb_build_array(email, password_hash, disabled_at) ORDER BY id) FROM person) AS users,
-       (SELECT jsonb_agg(jsonb_build_array(generation, revoked_because) ORDER BY id) FROM session) AS sessions,
-       (SELECT jsonb_agg(jsonb_build_array(email, password_hash, spent_at IS NOT NULL) ORDER BY id)
-        FROM registrations WHERE email_key = ANY ($1)) AS registrations,
-       (SELECT jsonb_agg(jsonb_build_array(t.purpose, t.new_email, t.spent_at IS NOT NULL) ORDER BY t.purpose)
-        FROM mail_tokens t JOIN person ON person.id = t.user_id) AS tokens,
+       (SELECT jsonb_agg(jsonb_build_array(counter, method, recovered_in_a_row, revocation_reason) ORDER BY id)
+        FROM session) AS sessions,
+       (SELECT jsonb_agg(jsonb_build_array(email, password_hash, consumed_at IS NOT NULL) ORDER BY id)
+        FROM registrations WHERE email_normalized = ANY ($1)) AS registrations,
+       (SELECT jsonb_agg(jsonb_build_array(t.purpose, t.new_email, t.consumed_at IS NOT NULL) ORDER BY t.id)
+        FROM one_time_tokens t JOIN person ON person.id = t.user_id) AS tokens,
        (SELECT jsonb_agg(jsonb_build_array(kind, recipient, token_id IS NOT NULL) ORDER BY kind, recipient)
-        FROM outbox WHERE recipient = ANY ($1)) AS mails,
+        FROM outbox WHERE recipient = ANY ($1)) AS emails,
        (SELECT jsonb_agg(kind ORDER BY kind) FROM events WHERE request_id = $2) AS events,
-       (SELECT sum(failures)::int FROM password_attempts
+       (SELECT sum(failures)::int FROM login_attempts
         WHERE user_id IN (SELECT id FROM person) OR key = ANY ($3)) AS failures,
-       (SELECT sum(code_attempts)::int FROM registrations WHERE email_key = ANY ($1)) AS registration_codes,
-       (SELECT sum(code_attempts)::int FROM mail_tokens t JOIN person ON person.id = t.user_id) AS token_codes,
+       (SELECT sum(code_attempts)::int FROM registrations WHERE email_normalized = ANY ($1)) AS registration_codes,
+       (SELECT sum(code_attempts)::int FROM one_time_tokens t JOIN person ON person.id = t.user_id) AS token_codes,
        (SELECT count(*)::int FROM rate_limits WHERE key = ANY ($3)) AS buckets`,
     emails,
     requestId,
@@ -225,23 +228,23 @@ async function outboxOf({ emails }: Scene) {
   return query('SELECT sent_at, failed_at FROM outbox WHERE recipient = ANY ($1)', emails)
 }
 
-function nameMail(mails: { sent_at: Date | null; failed_at: Date | null }[]): Observation['mail'] {
-  if (mails.length === 0) return 'none'
-  if (mails.some((mail) => mail.failed_at !== null)) return 'given up'
-  return mails.every((mail) => mail.sent_at !== null) ? 'sent' : 'waiting'
+function nameEmail(emails: { sent_at: Date | null; failed_at: Date | null }[]): Observation['email'] {
+  if (emails.length === 0) return 'none'
+  if (emails.some((email) => email.failed_at !== null)) return 'given up'
+  return emails.every((email) => email.sent_at !== null) ? 'sent' : 'waiting'
 }
 
 // --- All of them ---
 
 function cellsOf(operation: Operation): Cell[] {
-  const { roundTrips, repeats, mails } = operation
+  const { roundTrips, isRetried, emails } = operation
   const places: [string, (fault: Fault) => FaultPlan][] = roundTrips.flatMap((name, roundTrip) =>
-    (repeats ? [1, 2] : [1]).map((times): [string, (fault: Fault) => FaultPlan] => [
-      times === 1 ? name : `${name}, and its second try`,
+    (isRetried ? [1, 2] : [1]).map((times): [string, (fault: Fault) => FaultPlan] => [
+      times === 1 ? name : `${name}, and its retry`,
       (fault) => ({ kind: 'database', roundTrip, times, fault }),
     ]),
   )
-  if (mails) places.push(['mark the mail', (fault) => ({ kind: 'mark', fault })])
+  if (emails) places.push(['record the delivery', (fault) => ({ kind: 'delivery', fault })])
   return [
     ...places.flatMap(([place, planOf]) =>
       Object.entries(databaseFaults).map(([name, fault]) => ({
@@ -251,11 +254,11 @@ function cellsOf(operation: Operation): Cell[] {
         plan: planOf(fault),
       })),
     ),
-    ...Object.entries(mails ? mailFaults : {}).map(([name, fault]): Cell => ({
+    ...Object.entries(emails ? emailFaults : {}).map(([name, fault]): Cell => ({
       operation,
-      place: MAIL_PLACE,
+      place: EMAIL_PLACE,
       fault: name,
-      plan: { kind: 'mail', fault },
+      plan: { kind: 'email', fault },
     })),
   ]
 }
@@ -280,22 +283,23 @@ async function observeAll(): Promise<PromiseSettledResult<Observation>[]> {
 }
 
 /**
- * Maintenance takes whatever is due, so its runs come one by one, when the others are over. The slow ones have claimed
- * their mail before the others begin; but a claim that comes late leaves its mail to anybody, and is alone.
+ * Maintenance claims whatever is due, so its runs come one by one, when the others are over. The slow ones have claimed
+ * their email before the others begin; but a claim that comes late leaves its email to anyone, and runs by itself.
  */
 function maintenanceCells() {
   const cells = cellsOf(maintenance)
-  const isAlone = ({ place, fault }: Cell) => place === maintenance.roundTrips[0] && fault === 'request late'
+  const isByItself = ({ place, fault }: Cell) =>
+    place === maintenance.roundTrips[0] && fault === 'request late'
   return {
-    first: cells.filter((cell) => isSlow(cell) && !isAlone(cell)),
-    last: [...cells.filter((cell) => !isSlow(cell)), ...cells.filter(isAlone)],
+    first: cells.filter((cell) => isSlow(cell) && !isByItself(cell)),
+    last: [...cells.filter((cell) => !isSlow(cell)), ...cells.filter(isByItself)],
   }
 }
 
 const CLAIM_MS = 50
 
 async function everything(): Promise<PromiseSettledResult<Observation>[]> {
-  // So that none takes along the mail of another one, however slow this machine is, what is put off is put off for long.
+  // What is put off is put off for long, so that no run takes along another one's email, however slow this machine is.
   await query(`
     CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
       $$BEGIN NEW.next_attempt_at := NEW.next_attempt_at + interval '1 day'; RETURN NEW; END$$;
@@ -318,7 +322,7 @@ async function everything(): Promise<PromiseSettledResult<Observation>[]> {
 }
 
 test(
-  'a fault in any round trip of any operation does what docs/faults.md says',
+  'a fault in any round trip of any operation does what docs/faults.md has',
   { timeout: 120_000 },
   async () => {
     const results = await everything()
@@ -338,12 +342,14 @@ test(
   },
 )
 
-test('every mail that was owed has gone out once, and what was refused for good never', async () => {
+test('every queued email was delivered once, and what was refused for good never', async () => {
   await query('UPDATE outbox SET next_attempt_at = now() WHERE sent_at IS NULL AND failed_at IS NULL')
-  expect((await runMaintenance()).body.mail).toMatchObject({ waiting: 0, givenUp: 0 })
-  const rows = await query('SELECT recipient, provider_id, failed_at IS NULL AS is_owed FROM outbox')
+  expect((await runMaintenance()).body.emails).toMatchObject({ waiting: 0, failed: 0 })
+  const rows = await query('SELECT recipient, provider_id, failed_at IS NULL AS is_expected FROM outbox')
   expect(rows.length).toBeGreaterThan(100)
-  const owed = rows.filter((row) => row.is_owed)
-  const mails = (await inbox.messages()).map(({ id, to }) => `${id} ${to.join()}`)
-  expect(mails.toSorted()).toEqual(owed.map((row) => `${row.provider_id} ${row.recipient}`).toSorted())
+  const expected = rows.filter((row) => row.is_expected)
+  const delivered = (await inbox.messages()).map(({ id, to }) => `${id} ${to.join()}`)
+  expect(delivered.toSorted()).toEqual(
+    expected.map((row) => `${row.provider_id} ${row.recipient}`).toSorted(),
+  )
 })

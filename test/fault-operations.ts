@@ -1,8 +1,8 @@
-/** Every operation of every endpoint, as the fault matrix runs it: what it starts from, what is asked, and how a person goes on. */
+/** Every operation of every endpoint: where it starts, what is sent, what comes of it, and how a person goes on. */
 import { expect } from 'vitest'
 import { v7 as newId } from 'uuid'
 import { expiryIn, sealMailToken } from '../lib/mail-token.ts'
-import { openRegistration } from '../lib/registration-cookie.ts'
+import { openRegistrationCookie } from '../lib/registration-cookie.ts'
 import { newBrowser, sendRaw, type Answer, type Browser } from './browser.ts'
 import { query } from './database.ts'
 import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
@@ -20,14 +20,14 @@ export interface Operation {
   roundTrips: string[]
   /** So many more round trips do the same as the last one, and are left out. */
   moreLikeTheLast?: number
-  /** Tries once more by itself when a connection fails. */
-  repeats?: true
-  /** Mails owed by one request. */
-  mails?: number
-  /** The answer when nothing goes wrong, and of the same request once more when it was done before. */
-  answer: string
-  answerWhenDone: string
-  /** Whether what it does shows in the state: a read's does not. */
+  /** Tried again by itself when a connection fails. */
+  isRetried?: true
+  /** Emails that one request queues. */
+  emails?: number
+  /** Status and problem code when nothing goes wrong, and of the same request again when it was done before. */
+  response: string
+  responseWhenDone: string
+  /** Whether what it does shows in the state: a read's doesn't. */
   changes: boolean
   /** How a person goes on after any of the faults; `expectWellEnded` does so. */
   goingOn: string
@@ -39,10 +39,10 @@ export interface Scene {
   /** Whose rows the state is read from. */
   emails: string[]
   ip: string
-  /** In place of comparing the state with that of the undisturbed operation. */
+  /** In place of comparing the state with that after the undisturbed operation. */
   stateName?(): Promise<string>
   send(headers: Record<string, string>): Promise<Answer>
-  /** What the person wanted is had, whatever went wrong before. */
+  /** The person gets what they wanted, whatever went wrong before. */
   expectWellEnded(): Promise<void>
 }
 
@@ -59,7 +59,7 @@ async function expectSignIn(email: string, password: string, status = 200): Prom
   expect((await newBrowser().send('login', 'POST', { email, password })).status).toBe(status)
 }
 
-/** Whoever still has the cookie that a session had at the start. */
+/** With the cookie that a session had at the start. */
 async function expectSession(account: InsertedAccount, session: number, status: number): Promise<void> {
   const answer = await browserOf(account, session).send('refresh', 'POST', {})
   expect(answer.status).toBe(status)
@@ -67,7 +67,7 @@ async function expectSession(account: InsertedAccount, session: number, status: 
 
 async function mailTokenOf(account: InsertedAccount, purpose: 'reset' | 'email-change'): Promise<string> {
   const [row] = await query(
-    'SELECT id, expires_at FROM mail_tokens WHERE user_id = $1 AND purpose = $2',
+    'SELECT id, expires_at FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND consumed_at IS NULL',
     account.id,
     purpose,
   )
@@ -85,11 +85,11 @@ export const operations: Operation[] = [
   {
     name: 'register',
     roundTrips: ['limits', 'registration'],
-    mails: 1,
-    answer: '202',
-    answerWhenDone: '202',
+    emails: 1,
+    response: '202',
+    responseWhenDone: '202',
     changes: true,
-    goingOn: 'the link of the newest mail works',
+    goingOn: 'the link in the newest email works',
     async prepare() {
       const [browser, email] = [newBrowser(), newAddress()]
       return scene(
@@ -97,7 +97,7 @@ export const operations: Operation[] = [
         [email],
         (headers) => browser.send('register', 'POST', { email, password: PASSWORD }, headers),
         async () => {
-          const id = openRegistration(browser.cookies.get('__Host-registration')) ?? ''
+          const id = openRegistrationCookie(browser.cookies.get('__Host-registration'))?.registrationId ?? ''
           const token = sealMailToken('registration-mail', { id, expiresAt: expiryIn(600) })
           expect((await browser.send('verify', 'PUT', { token })).status).toBe(200)
         },
@@ -105,11 +105,11 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'verify: ask for a new link',
+    name: 'verify: another email',
     roundTrips: ['link'],
-    mails: 1,
-    answer: '202',
-    answerWhenDone: '202',
+    emails: 1,
+    response: '202',
+    responseWhenDone: '202',
     changes: true,
     goingOn: 'any link works',
     async prepare() {
@@ -130,10 +130,10 @@ export const operations: Operation[] = [
   {
     name: 'verify: registration, in its own browser',
     roundTrips: ['account'],
-    answer: '200',
-    answerWhenDone: '410 token-spent',
+    response: '200',
+    responseWhenDone: '410 token-already-used',
     changes: true,
-    goingOn: 'signs in',
+    goingOn: 'signs in; a session whose cookie nobody has may be left',
     async prepare() {
       const { email, token, cookie } = await insertRegistration(newAddress(), PASSWORD)
       const browser = newBrowser()
@@ -149,8 +149,8 @@ export const operations: Operation[] = [
   {
     name: 'verify: registration, with its password',
     roundTrips: ['look', 'account'],
-    answer: '200',
-    answerWhenDone: '410 token-spent',
+    response: '200',
+    responseWhenDone: '410 token-already-used',
     changes: true,
     goingOn: 'signs in',
     async prepare() {
@@ -167,8 +167,8 @@ export const operations: Operation[] = [
   {
     name: 'verify: registration, with the code',
     roundTrips: ['count', 'account'],
-    answer: '200',
-    answerWhenDone: '400 code-invalid',
+    response: '200',
+    responseWhenDone: '400 code-invalid',
     changes: true,
     goingOn: 'signs in',
     async prepare() {
@@ -187,9 +187,9 @@ export const operations: Operation[] = [
   {
     name: 'verify: new address, signed in',
     roundTrips: ['address'],
-    mails: 1,
-    answer: '200',
-    answerWhenDone: '410 token-spent',
+    emails: 1,
+    response: '200',
+    responseWhenDone: '410 token-already-used',
     changes: true,
     goingOn: 'signs in with the new address',
     async prepare() {
@@ -207,9 +207,9 @@ export const operations: Operation[] = [
   {
     name: 'verify: new address, with the password',
     roundTrips: ['look', 'address'],
-    mails: 1,
-    answer: '200',
-    answerWhenDone: '410 token-spent',
+    emails: 1,
+    response: '200',
+    responseWhenDone: '410 token-already-used',
     changes: true,
     goingOn: 'signs in with the new address',
     async prepare() {
@@ -225,17 +225,17 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'verify: stop a new address',
-    roundTrips: ['stop'],
-    answer: '200',
-    answerWhenDone: '410 token-spent',
+    name: 'verify: cancel a new address',
+    roundTrips: ['cancel'],
+    response: '200',
+    responseWhenDone: '410 token-already-used',
     changes: true,
     goingOn: 'the new address can no longer be confirmed',
     async prepare() {
       const account = await insertAccount(1)
       const token = { id: newId(), expiresAt: expiryIn(600) }
       await query(
-        `INSERT INTO mail_tokens (id, user_id, purpose, new_email, new_email_key, expires_at)
+        `INSERT INTO one_time_tokens (id, user_id, purpose, new_email, new_email_normalized, expires_at)
          VALUES ($1, $2, 'email-change', $3, $3, $4)`,
         token.id,
         account.id,
@@ -243,11 +243,11 @@ export const operations: Operation[] = [
         token.expiresAt,
       )
       const browser = newBrowser()
-      const stop = sealMailToken('email-change-stop-mail', token)
+      const cancel = sealMailToken('email-change-stop-mail', token)
       return scene(
         browser,
         [account.email],
-        (headers) => browser.send('verify', 'PUT', { stop }, headers),
+        (headers) => browser.send('verify', 'PUT', { cancel }, headers),
         async () => {
           const confirm = sealMailToken('email-change-mail', token)
           expect((await browserOf(account).send('verify', 'PUT', { token: confirm })).status).toBe(410)
@@ -258,10 +258,10 @@ export const operations: Operation[] = [
   {
     name: 'login',
     roundTrips: ['count', 'session'],
-    answer: '200',
-    answerWhenDone: '200',
+    response: '200',
+    responseWhenDone: '200',
     changes: true,
-    goingOn: 'signs in again; a session nobody has the cookie of may be left',
+    goingOn: 'signs in again; a session whose cookie nobody has may be left',
     async prepare() {
       const account = await insertAccount(0)
       const { email } = account
@@ -275,13 +275,34 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'refresh, due to turn',
-    roundTrips: ['turn'],
-    repeats: true,
-    answer: '200',
-    answerWhenDone: '200',
+    name: 'login: authenticate again',
+    roundTrips: ['count', 'session'],
+    response: '200',
+    // The session was replaced, and the cookie of the new one was lost with the response.
+    responseWhenDone: '401 unauthorized',
     changes: true,
-    goingOn: 'refreshes again, within 30 s of a turn that was done: later the token counts as stolen',
+    goingOn: 'signs in; a session whose cookie nobody has may be left',
+    async prepare() {
+      const account = await insertAccount(1)
+      const { email } = account
+      const browser = browserOf(account)
+      const login = { email, password: PASSWORD, reauthenticate: true }
+      return scene(
+        browser,
+        [email],
+        (headers) => browser.send('login', 'POST', login, headers),
+        () => expectSignIn(email, PASSWORD),
+      )
+    },
+  },
+  {
+    name: 'refresh, due to rotate',
+    roundTrips: ['rotate'],
+    isRetried: true,
+    response: '200',
+    responseWhenDone: '200',
+    changes: true,
+    goingOn: 'refreshes again, whenever that is: a lost response is recovered',
     async prepare() {
       const account = await insertAccount(1)
       const browser = browserOf(account)
@@ -291,26 +312,23 @@ export const operations: Operation[] = [
         (headers) => browser.send('refresh', 'POST', {}, headers),
         async () => {
           expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
-          const [{ generation }] = await query(
-            'SELECT generation FROM sessions WHERE user_id = $1',
-            account.id,
-          )
-          expect(generation).toBe('1')
+          const [{ counter }] = await query('SELECT counter FROM sessions WHERE user_id = $1', account.id)
+          expect(counter).toBe('1')
         },
       )
     },
   },
   {
-    name: 'refresh, turned within 30 s',
+    name: 'refresh, rotated within 30 s',
     roundTrips: ['look'],
-    repeats: true,
-    answer: '200',
-    answerWhenDone: '200',
+    isRetried: true,
+    response: '200',
+    responseWhenDone: '200',
     changes: false,
     goingOn: 'refreshes again',
     async prepare() {
       const account = await insertAccount(1)
-      await query('UPDATE sessions SET turned_at = now() WHERE user_id = $1', account.id)
+      await query('UPDATE sessions SET rotated_at = now() WHERE user_id = $1', account.id)
       const browser = browserOf(account)
       return scene(
         browser,
@@ -321,35 +339,60 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'refresh, with a stolen token',
-    roundTrips: ['end'],
-    repeats: true,
-    mails: 1,
-    answer: '401 session-ended',
-    answerWhenDone: '401 session-ended',
+    name: 'refresh, after a response was lost',
+    roundTrips: ['recover'],
+    isRetried: true,
+    response: '200',
+    responseWhenDone: '200',
     changes: true,
-    goingOn: 'the family has ended',
+    goingOn: 'refreshes again; it counts as one recovery',
     async prepare() {
       const account = await insertAccount(1)
-      await query('UPDATE sessions SET generation = 5 WHERE user_id = $1', account.id)
+      await query('UPDATE sessions SET counter = 1 WHERE user_id = $1', account.id)
       const browser = browserOf(account)
       return scene(
         browser,
         [account.email],
         (headers) => browser.send('refresh', 'POST', {}, headers),
         async () => {
-          expect(await query('SELECT revoked_because FROM sessions WHERE user_id = $1', account.id)).toEqual([
-            { revoked_because: 'theft' },
-          ])
+          expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
+          expect(
+            await query('SELECT counter, recovered_in_a_row FROM sessions WHERE user_id = $1', account.id),
+          ).toEqual([{ counter: '1', recovered_in_a_row: 1 }])
+        },
+      )
+    },
+  },
+  {
+    name: 'refresh, with an outdated token',
+    roundTrips: ['revoke'],
+    isRetried: true,
+    emails: 1,
+    response: '401 session-ended',
+    responseWhenDone: '401 session-ended',
+    changes: true,
+    goingOn: 'the session is revoked',
+    async prepare() {
+      const account = await insertAccount(1)
+      await query('UPDATE sessions SET counter = 5 WHERE user_id = $1', account.id)
+      const browser = browserOf(account)
+      return scene(
+        browser,
+        [account.email],
+        (headers) => browser.send('refresh', 'POST', {}, headers),
+        async () => {
+          expect(
+            await query('SELECT revocation_reason FROM sessions WHERE user_id = $1', account.id),
+          ).toEqual([{ revocation_reason: 'reuse' }])
         },
       )
     },
   },
   {
     name: 'logout',
-    roundTrips: ['end'],
-    answer: '204',
-    answerWhenDone: '204',
+    roundTrips: ['revoke'],
+    response: '204',
+    responseWhenDone: '204',
     changes: true,
     goingOn: 'signed out; other devices are not',
     async prepare() {
@@ -369,9 +412,9 @@ export const operations: Operation[] = [
   },
   {
     name: 'logout everywhere',
-    roundTrips: ['end'],
-    answer: '204',
-    answerWhenDone: '204',
+    roundTrips: ['revoke'],
+    response: '204',
+    responseWhenDone: '204',
     changes: true,
     goingOn: 'signed out on every device',
     async prepare() {
@@ -390,11 +433,11 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'reset: ask for a link',
+    name: 'reset: ask for an email',
     roundTrips: ['link'],
-    mails: 1,
-    answer: '202',
-    answerWhenDone: '202',
+    emails: 1,
+    response: '202',
+    responseWhenDone: '202',
     changes: true,
     goingOn: 'the newest link works',
     async prepare() {
@@ -416,9 +459,9 @@ export const operations: Operation[] = [
   {
     name: 'reset: set the password',
     roundTrips: ['reset'],
-    mails: 1,
-    answer: '200',
-    answerWhenDone: '410 token-spent',
+    emails: 1,
+    response: '200',
+    responseWhenDone: '410 token-already-used',
     changes: true,
     goingOn: 'the new password signs in; no session is left',
     async prepare() {
@@ -439,9 +482,9 @@ export const operations: Operation[] = [
   {
     name: 'reset: set the password, with the code',
     roundTrips: ['count', 'reset'],
-    mails: 1,
-    answer: '200',
-    answerWhenDone: '400 code-invalid',
+    emails: 1,
+    response: '200',
+    responseWhenDone: '400 code-invalid',
     changes: true,
     goingOn: 'the new password signs in; no session is left',
     async prepare() {
@@ -463,9 +506,9 @@ export const operations: Operation[] = [
   {
     name: 'sessions: list',
     roundTrips: ['list'],
-    repeats: true,
-    answer: '200',
-    answerWhenDone: '200',
+    isRetried: true,
+    response: '200',
+    responseWhenDone: '200',
     changes: false,
     goingOn: 'reads again',
     async prepare() {
@@ -480,10 +523,10 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'sessions: end one',
-    roundTrips: ['end'],
-    answer: '204',
-    answerWhenDone: '404 not-found',
+    name: 'sessions: revoke one',
+    roundTrips: ['revoke'],
+    response: '204',
+    responseWhenDone: '404 not-found',
     changes: true,
     goingOn: 'that device is signed out, this one is not',
     async prepare() {
@@ -502,10 +545,10 @@ export const operations: Operation[] = [
     },
   },
   {
-    name: 'sessions: end all others',
-    roundTrips: ['end'],
-    answer: '204',
-    answerWhenDone: '204',
+    name: 'sessions: revoke the others',
+    roundTrips: ['revoke'],
+    response: '204',
+    responseWhenDone: '204',
     changes: true,
     goingOn: 'the others are signed out, this one is not',
     async prepare() {
@@ -526,9 +569,9 @@ export const operations: Operation[] = [
   {
     name: 'account: read',
     roundTrips: ['look'],
-    repeats: true,
-    answer: '200',
-    answerWhenDone: '200',
+    isRetried: true,
+    response: '200',
+    responseWhenDone: '200',
     changes: false,
     goingOn: 'reads again',
     async prepare() {
@@ -545,10 +588,10 @@ export const operations: Operation[] = [
   {
     name: 'account: change the password',
     roundTrips: ['count', 'password'],
-    mails: 1,
-    answer: '200',
-    // The session was replaced, and the cookie of the new one went with the lost answer.
-    answerWhenDone: '401 unauthorized',
+    emails: 1,
+    response: '200',
+    // The session was replaced, and the cookie of the new one was lost with the response.
+    responseWhenDone: '401 unauthorized',
     changes: true,
     goingOn: 'signs in with the new password; every old session has ended',
     async prepare() {
@@ -569,10 +612,10 @@ export const operations: Operation[] = [
   },
   {
     name: 'account: change the address',
-    roundTrips: ['count', 'link'],
-    mails: 2,
-    answer: '200',
-    answerWhenDone: '200',
+    roundTrips: ['link'],
+    emails: 2,
+    response: '200',
+    responseWhenDone: '200',
     changes: true,
     goingOn: 'the newest link works',
     async prepare() {
@@ -581,7 +624,7 @@ export const operations: Operation[] = [
       return scene(
         browser,
         [account.email, email],
-        (headers) => browser.send('account', 'PATCH', { currentPassword: PASSWORD, email }, headers),
+        (headers) => browser.send('account', 'PATCH', { email }, headers),
         async () => {
           const token = await mailTokenOf(account, 'email-change')
           expect((await browser.send('verify', 'PUT', { token })).status).toBe(200)
@@ -591,10 +634,10 @@ export const operations: Operation[] = [
   },
   {
     name: 'account: delete',
-    roundTrips: ['count', 'delete'],
-    mails: 1,
-    answer: '204',
-    answerWhenDone: '401 unauthorized',
+    roundTrips: ['delete'],
+    emails: 1,
+    response: '204',
+    responseWhenDone: '401 unauthorized',
     changes: true,
     goingOn: 'the account is gone, and its sessions with it',
     async prepare() {
@@ -603,7 +646,7 @@ export const operations: Operation[] = [
       return scene(
         browser,
         [account.email],
-        (headers) => browser.send('account', 'DELETE', { currentPassword: PASSWORD }, headers),
+        (headers) => browser.send('account', 'DELETE', undefined, headers),
         async () => {
           await expectSession(account, 0, 401)
           await expectSession(account, 1, 401)
@@ -614,16 +657,16 @@ export const operations: Operation[] = [
   },
 ]
 
-/** Maintenance works on everybody's rows, so its runs are not mixed with one another. */
+/** Maintenance works on everyone's rows, so its runs aren't mixed with one another. */
 export const maintenance: Operation = {
   name: 'maintenance',
-  roundTrips: ['claim mails', 'look at what waits', 'remove old rows'],
-  moreLikeTheLast: 6,
-  mails: 1,
-  answer: '200',
-  answerWhenDone: '200',
+  roundTrips: ['claim emails', 'count what waits', 'remove old rows'],
+  moreLikeTheLast: 7,
+  emails: 1,
+  response: '200',
+  responseWhenDone: '200',
   changes: false,
-  goingOn: 'the next run sends what waits; a claimed mail is due again after a minute',
+  goingOn: 'the next run sends what waits; a claimed email is due again after a minute',
   async prepare() {
     const email = newAddress()
     await query(
@@ -633,21 +676,21 @@ export const maintenance: Operation = {
     )
     const { email: old } = await insertRegistration(newAddress(), PASSWORD)
     await query("UPDATE registrations SET created_at = now() - interval '8 days' WHERE email = $1", old)
-    const mail =
+    const statement =
       'SELECT sent_at, failed_at, next_attempt_at > now() AS claimed FROM outbox WHERE recipient = $1'
     return {
       emails: [email],
       ip: '',
       send: runMaintenance,
       async stateName() {
-        const [row] = await query(mail, email)
-        if (row.sent_at !== null) return 'mail sent'
-        return row.claimed ? 'mail claimed' : 'nothing'
+        const [row] = await query(statement, email)
+        if (row.sent_at !== null) return 'email sent'
+        return row.claimed ? 'email claimed' : 'nothing'
       },
       async expectWellEnded() {
         await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
         expect((await runMaintenance()).status).toBe(200)
-        const [row] = await query(mail, email)
+        const [row] = await query(statement, email)
         expect(row.sent_at ?? row.failed_at).not.toBeNull()
         expect(await query('SELECT 1 FROM registrations WHERE email = $1', old)).toEqual([])
       },

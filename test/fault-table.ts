@@ -4,69 +4,72 @@ import type { Operation } from './fault-operations.ts'
 /** One fault in one place of one operation, and what came of it. */
 export interface Observation {
   operation: Operation
-  /** The round trip, or the mail. */
+  /** The round trip, or the email. */
   place: string
   fault: string
   /** Status and, for a problem, its code. */
-  answer: string
+  response: string
   /** `nothing` was changed, an attempt was `counted`, it was `done`, or in an operation's own words. */
   state: string
-  mail: 'none' | 'sent' | 'waiting' | 'given up'
-  /** What the same request was answered afterwards; undefined after a success. */
+  email: 'none' | 'sent' | 'waiting' | 'given up'
+  /** The response to the same request afterwards; undefined after a success. */
   again: string | undefined
 }
 
-export const MAIL_PLACE = 'the mail'
+export const EMAIL_PLACE = 'the email'
 
 const INTRODUCTION = `# What a fault does
 
-Every operation was run with every fault in each of its round trips to the database and in its call of the mail provider. The
-tables tell what the client sees, what the database holds afterwards, and what comes of sending the same request again.
+Every operation was run with every fault in each of its round trips to the database and in its call of the email
+provider. The tables say what the client sees, what the database holds afterwards, and what the same request does again.
 
 What holds in every cell:
 
-- The client sees the usual answer or \`503 unavailable\` with \`Retry-After: 5\`, and nothing of the cause.
-- No cookie is set or cleared by a 503. One that is cleared was cleared by a definite end.
-- There is no half of a change: the rows are as before, or as after the undisturbed operation. _Counted_ means that the attempt was
-  counted against a limit and nothing else happened.
-- When the fault is over, the person gets what they wanted: a registration can be confirmed, a changed password signs in, an ended session stays ended.
-- A mail that is owed goes out once, at once or later; only what the provider refuses for good (422) never goes, with an event.
+- The client sees the usual response or \`503 unavailable\` with \`Retry-After: 5\`, and nothing of the cause.
+- A 503 sets and clears no cookie. A cookie is cleared only by a definite end.
+- There is no half of a change: the rows are as before, or as after the undisturbed operation. _Counted_ means that the
+  attempt was counted against a limit and nothing else happened.
+- When the fault is over, the person gets what they wanted: a registration can be confirmed, a changed password signs
+  in, a revoked session stays revoked.
+- A queued email is delivered once, at once or later. Only one that the provider refuses for good (422) never is; an
+  event says so.
 `
 
-const LEGEND = `A cell is the answer, then what the database holds where it is not obvious: \`503\` alone means that nothing has changed,
-_done_ that the operation took place although the client was not told, _mail waits_ that a later mail takes it along or maintenance sends it. One that
-had gone and was not marked is offered again under the same key, by which the provider knows that it has it.
-"Late" is later than the time limit of the call: an answer that comes when nobody waits any more, or a request that reaches the database when nobody
-waits any more.
+const LEGEND = `A cell is the response, then what the database holds where that isn't obvious.
+\`503\`: nothing changed. _Done_: the operation took place, but the client wasn't told. _Email waits_: a later email takes
+it along, or maintenance sends it. One that was delivered but not recorded is offered again under the same key, so the
+provider knows that it has it. "Late" is later than the time limit of the call: a response that nobody waits for any
+longer, or a request that reaches the database by then.
 
-A refresh and a read are tried once more by themselves when a connection fails, so one fault does not show; a call that ran into its time limit (5 s) is
-not tried again. Everything else is tried once.
+A refresh and a read are retried once when a connection fails, so one fault doesn't show. A call that ran into its time
+limit (5 s) isn't retried, and neither is anything else.
 `
 
-const FOOTER = `_Made by \`test/fault-matrix.test.ts\`, which runs all of this on a real Postgres behind a gateway that breaks as told, and fails when it sees anything else
-than this page says. \`UPDATE_DOCS=1 npx vitest run --project endpoints test/fault-matrix\` writes it anew._
+const FOOTER = `_\`test/fault-matrix.test.ts\` runs all of this on a real Postgres behind a gateway that breaks on purpose, and
+fails when it sees anything else. \`UPDATE_DOCS=1 npx vitest run --project endpoints test/fault-matrix\` writes this page
+again._
 `
 
 export function faultsPage(observations: Observation[]): string {
-  const ofMail = observations.filter(({ place }) => place === MAIL_PLACE)
-  const ofDatabase = observations.filter(({ place }) => place !== MAIL_PLACE)
+  const ofEmail = observations.filter(({ place }) => place === EMAIL_PLACE)
+  const ofDatabase = observations.filter(({ place }) => place !== EMAIL_PLACE)
   const operations = Map.groupBy(observations, ({ operation }) => operation)
   return [
     INTRODUCTION,
     '## The database\n',
     LEGEND,
     matrix(ofDatabase, ['Operation', 'Round trip'], ({ operation, place }) => [operation.name, place]),
-    '## The mail provider\n',
-    'The mail goes after the answer, so the answer is the usual one and the operation is done, whatever happens to the mail.\n',
-    matrix(ofMail, ['Operation'], ({ operation }) => [operation.name]),
+    '## The email provider\n',
+    'Emails are sent after the response, so that is the usual one and the operation is done, whatever happens to them.\n',
+    matrix(ofEmail, ['Operation'], ({ operation }) => [operation.name]),
     '## Going on\n',
-    'What the same request is answered once the fault is over, by what the fault had left, and how the person goes on after any of them.\n',
+    'The response to the same request once the fault is over, and how the person goes on after any of them.\n',
     aligned([
-      ['Operation', 'Again, when it was not done', 'Again, when it was done', 'Then'],
+      ['Operation', 'Again, if not done', 'Again, if done', 'Then'],
       ...Array.from(operations, ([operation, seen]) => [
         operation.name,
-        answersAgain(seen.filter(({ state }) => state !== 'done')),
-        answersAgain(seen.filter(({ state }) => state === 'done')),
+        responsesAgain(seen.filter(({ state }) => state !== 'done')),
+        responsesAgain(seen.filter(({ state }) => state === 'done')),
         operation.goingOn,
       ]),
     ]),
@@ -91,13 +94,13 @@ function matrix(
 
 function cell(observation: Observation | undefined): string {
   if (observation === undefined) return ''
-  const { answer, state, mail, again } = observation
+  const { response, state, email, again } = observation
   const left = again === undefined || state === 'nothing' ? [] : [state]
-  const mails = { none: [], sent: [], waiting: ['mail waits'], 'given up': ['mail given up'] }[mail]
-  return [answer.replace(' unavailable', ''), ...left, ...(again === undefined ? mails : [])].join(', ')
+  const emails = { none: [], sent: [], waiting: ['email waits'], 'given up': ['email given up'] }[email]
+  return [response.replace(' unavailable', ''), ...left, ...(again === undefined ? emails : [])].join(', ')
 }
 
-function answersAgain(observations: Observation[]): string {
+function responsesAgain(observations: Observation[]): string {
   return [...new Set(observations.flatMap(({ again = [] }) => again))].join(' or ')
 }
 

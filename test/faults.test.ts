@@ -1,6 +1,7 @@
+/** When the database or the email provider is away: what the client sees, and that nothing is lost or done twice. */
 import { afterEach, describe, expect, test } from 'vitest'
-import { SESSION_LIFETIME_SECONDS } from '../lib/sessions.ts'
-import { newBrowser, sendRaw, type Answer, type EndpointName } from './browser.ts'
+import { lifetimeSeconds } from '../lib/limits.ts'
+import { newBrowser, sendRaw, type Answer, type Browser } from './browser.ts'
 import { ageSessions, query } from './database.ts'
 import {
   mailsTo,
@@ -33,7 +34,7 @@ function runMaintenance(): Promise<Answer> {
 
 describe('with the database away', () => {
   test.each([{ kind: 'refuse' }, { kind: 'garbage' }, { kind: 'status', code: 500 }] as const)(
-    '[ASVS 16.5.2] [ASVS 16.5.3] [RFC 9457 3.1.4] [RFC 9457 5] every endpoint answers 503 with Retry-After, and no cookie is touched: $kind',
+    '[ASVS 16.5.2] [ASVS 16.5.3] [RFC 9457 3.1.4] [RFC 9457 5] every endpoint is 503, and no cookie is touched: $kind',
     async (fault) => {
       const person = await signedInPerson()
       await newBrowser().send('reset', 'POST', { email: person.email })
@@ -43,26 +44,33 @@ describe('with the database away', () => {
       const token = person.browser.cookies.get('__Host-session')
 
       gateway.fault = () => fault
-      const calls: [EndpointName, string, object][] = [
+      const credentials = { email: person.email, password: PASSWORD }
+      const calls: Parameters<Browser['send']>[] = [
         ['register', 'POST', { email: newAddress(), password: PASSWORD }],
         ['verify', 'POST', { email: newAddress() }],
         ['verify', 'PUT', { token: verifyToken }],
-        ['login', 'POST', { email: person.email, password: PASSWORD }],
+        ['login', 'POST', credentials],
+        ['login', 'POST', { ...credentials, reauthenticate: true }],
         ['refresh', 'POST', {}],
         ['logout', 'POST', {}],
+        ['logout', 'POST', { everywhere: true }],
         ['reset', 'POST', { email: person.email }],
         ['reset', 'PUT', { token: resetToken, password: OTHER_PASSWORD }],
+        ['sessions', 'GET'],
+        ['sessions?others=true', 'DELETE'],
+        ['account', 'GET'],
+        ['account', 'PATCH', { email: newAddress() }],
+        ['account', 'PATCH', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }],
+        ['account', 'DELETE'],
       ]
-      for (const [name, method, body] of calls)
-        expectUnavailable(await person.browser.send(name, method, body))
+      for (const call of calls) expectUnavailable(await person.browser.send(...call))
+      expectUnavailable(await runMaintenance())
       expect(person.browser.cookies.get('__Host-session')).toBe(token)
 
       gateway.fault = undefined
       expect((await person.browser.send('refresh', 'POST', {})).status).toBe(200)
       expect((await pending.browser.send('verify', 'PUT', { token: verifyToken })).status).toBe(200)
-      expect(
-        (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-      ).toBe(200)
+      expect((await person.browser.send('login', 'POST', credentials)).status).toBe(200)
     },
   )
 
@@ -77,7 +85,7 @@ describe('with the database away', () => {
     expectUnavailable(await person.send('login', 'POST', { email: newAddress(), password: PASSWORD }))
   })
 
-  test('[ASVS 13.2.6] a refresh whose answer was lost is tried once more and yields the same successor', async () => {
+  test('[ASVS 13.2.6] a refresh whose response was lost is retried once, with the same successor', async () => {
     const person = await signedInPerson()
     await ageSessions(person.email, 60)
     let lost = 0
@@ -85,11 +93,11 @@ describe('with the database away', () => {
     const answer = await person.browser.send('refresh', 'POST', {})
     expect(answer.status).toBe(200)
     expect(lost).toBe(2)
-    const [session] = await query('SELECT generation FROM sessions WHERE user_id = $1', answer.body.user.id)
-    expect(session.generation).toBe('1')
+    const [session] = await query('SELECT counter FROM sessions WHERE user_id = $1', answer.body.user.id)
+    expect(session.counter).toBe('1')
   })
 
-  test('[ASVS 13.2.6] a login whose answer was lost is not tried again by itself', async () => {
+  test('[ASVS 13.2.6] a login whose response was lost is not retried', async () => {
     const person = await verifiedPerson()
     let requests = 0
     gateway.fault = () => (requests++ === 1 ? { kind: 'lose-answer' } : undefined)
@@ -101,7 +109,7 @@ describe('with the database away', () => {
   })
 })
 
-describe('[ASVS 16.5.2] with the mail provider away', () => {
+describe('[ASVS 16.5.2] with the email provider away', () => {
   test.each([
     { kind: 'refuse' },
     { kind: 'status', code: 500 },
@@ -109,51 +117,53 @@ describe('[ASVS 16.5.2] with the mail provider away', () => {
     // An unknown key, for one.
     { kind: 'status', code: 400 },
     { kind: 'lose-answer' },
-  ] as const)('the answer is the same 202, and the mail goes later, once: %o', async (fault) => {
+  ] as const)('the response is the same 202, and the email is sent later, once: %o', async (fault) => {
     const email = newAddress()
     const browser = newBrowser()
     inbox.fault = () => fault
     const answer = await browser.send('register', 'POST', { email, password: PASSWORD })
     expect([answer.status, answer.body]).toEqual([202, { status: 'check-email' }])
-    const [owed] = await query('SELECT * FROM outbox WHERE recipient = $1', email)
-    expect([owed.sent_at, owed.failed_at, owed.attempts]).toEqual([null, null, 1])
+    const [queued] = await query('SELECT * FROM outbox WHERE recipient = $1', email)
+    expect([queued.sent_at, queued.failed_at, queued.attempts]).toEqual([null, null, 1])
 
     inbox.fault = undefined
     await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
     const report = await runMaintenance()
     expect(report.status).toBe(200)
-    expect(report.body.mail).toMatchObject({ sent: 1, givenUp: 0 })
-    const mails = await mailsTo(email)
-    expect(mails).toHaveLength(1)
-    expect((await browser.send('verify', 'PUT', { token: tokenIn(mails[0]!) })).status).toBe(200)
+    expect(report.body.emails).toMatchObject({ sent: 1, failed: 0 })
+    const emails = await mailsTo(email)
+    expect(emails).toHaveLength(1)
+    expect((await browser.send('verify', 'PUT', { token: tokenIn(emails[0]!) })).status).toBe(200)
   })
 
-  test('a mail that the provider refuses for good is given up, with an event', async () => {
+  test('an email that the provider refuses for good is given up, with an event', async () => {
     const email = newAddress()
     inbox.fault = () => ({ kind: 'status', code: 422 })
     expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
-    const [owed] = await query('SELECT id, failed_at FROM outbox WHERE recipient = $1', email)
-    expect(owed.failed_at).not.toBeNull()
+    const [queued] = await query('SELECT id, failed_at FROM outbox WHERE recipient = $1', email)
+    expect(queued.failed_at).not.toBeNull()
     expect(
-      await query("SELECT 1 FROM events WHERE kind = 'mail-given-up' AND detail->>'mail' = $1", owed.id),
+      await query("SELECT 1 FROM events WHERE kind = 'email-failed' AND detail->>'email' = $1", queued.id),
     ).toHaveLength(1)
   })
 
-  test('a mail of a kind that these functions do not know waits for others that do, and is given up after a day', async () => {
+  test('an email of an unknown kind waits for functions that know it, and is given up after a day', async () => {
     await query(
-      `INSERT INTO outbox (id, kind, recipient, next_attempt_at) VALUES (gen_random_uuid(), 'of-a-newer-release', 'a@example.org', now())`,
+      `INSERT INTO outbox (id, kind, recipient, next_attempt_at)
+       VALUES (gen_random_uuid(), 'of-a-newer-release', 'a@example.org', now())`,
     )
-    const owed = "SELECT attempts, failed_at IS NULL AS waits FROM outbox WHERE kind = 'of-a-newer-release'"
-    expect((await runMaintenance()).body.mail).toMatchObject({ sent: 0, givenUp: 0 })
-    expect(await query(owed)).toEqual([{ attempts: 1, waits: true }])
+    const row = "SELECT attempts, failed_at IS NULL AS waits FROM outbox WHERE kind = 'of-a-newer-release'"
+    expect((await runMaintenance()).body.emails).toMatchObject({ sent: 0, failed: 0 })
+    expect(await query(row)).toEqual([{ attempts: 1, waits: true }])
     await query(
-      "UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now() WHERE kind = 'of-a-newer-release'",
+      `UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now()
+       WHERE kind = 'of-a-newer-release'`,
     )
-    expect((await runMaintenance()).body.mail).toMatchObject({ givenUp: 1 })
-    expect(await query(owed)).toEqual([{ attempts: 2, waits: false }])
+    expect((await runMaintenance()).body.emails).toMatchObject({ failed: 1 })
+    expect(await query(row)).toEqual([{ attempts: 2, waits: false }])
   })
 
-  test('[ASVS 13.2.6] a mail is given up after a day', async () => {
+  test('[ASVS 13.2.6] an email is given up after a day', async () => {
     const email = newAddress()
     inbox.fault = () => ({ kind: 'status', code: 500 })
     await newBrowser().send('register', 'POST', { email, password: PASSWORD })
@@ -161,11 +171,11 @@ describe('[ASVS 16.5.2] with the mail provider away', () => {
       "UPDATE outbox SET created_at = now() - interval '25 hours', next_attempt_at = now() WHERE recipient = $1",
       email,
     )
-    expect((await runMaintenance()).body.mail).toMatchObject({ givenUp: 1 })
-    expect((await runMaintenance()).body.mail).toMatchObject({ sent: 0, givenUp: 0 })
+    expect((await runMaintenance()).body.emails).toMatchObject({ failed: 1 })
+    expect((await runMaintenance()).body.emails).toMatchObject({ sent: 0, failed: 0 })
   })
 
-  test('a mail whose link expired on the way is given up', async () => {
+  test('an email whose link expired on the way is given up', async () => {
     const email = newAddress()
     inbox.fault = () => ({ kind: 'status', code: 500 })
     await newBrowser().send('register', 'POST', { email, password: PASSWORD })
@@ -174,40 +184,40 @@ describe('[ASVS 16.5.2] with the mail provider away', () => {
       "UPDATE outbox SET token_expires_at = now() - interval '1 second', next_attempt_at = now() WHERE recipient = $1",
       email,
     )
-    expect((await runMaintenance()).body.mail).toMatchObject({ sent: 0, givenUp: 1 })
+    expect((await runMaintenance()).body.emails).toMatchObject({ sent: 0, failed: 1 })
     expect(await mailsTo(email)).toEqual([])
   })
 
-  test('a mail whose row was not marked as sent is not sent twice', async () => {
+  test('an email whose delivery was not recorded is not delivered twice', async () => {
     const email = newAddress()
     gateway.fault = ({ statements }) =>
-      statements.some((text) => text.includes('UPDATE outbox SET sent_at'))
+      statements.some((text) => text.includes('latchkey.record_delivery('))
         ? { kind: 'lose-request' }
         : undefined
     expect((await newBrowser().send('register', 'POST', { email, password: PASSWORD })).status).toBe(202)
     gateway.fault = undefined
     await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
-    expect((await runMaintenance()).body.mail).toMatchObject({ sent: 1 })
+    expect((await runMaintenance()).body.emails).toMatchObject({ sent: 1 })
     expect(await mailsTo(email)).toHaveLength(1)
   })
 })
 
 describe('maintenance', () => {
-  test('[ASVS 3.5.3] it is for the cron alone', async () => {
+  test('[ASVS 3.5.3] only the cron may call it', async () => {
     for (const authorization of ['', 'Bearer', 'Bearer x', `Basic ${process.env['CRON_SECRET']}`]) {
       const answer = await sendRaw('maintenance', { headers: { authorization } })
       expect([answer.status, answer.body.code]).toEqual([401, 'unauthorized'])
     }
   })
 
-  test('two at once send each waiting mail once', async () => {
+  test('two at once send each waiting email once', async () => {
     inbox.fault = () => ({ kind: 'status', code: 500 })
     const emails = Array.from({ length: 25 }, newAddress)
     for (const email of emails) await newBrowser().send('register', 'POST', { email, password: PASSWORD })
     inbox.fault = undefined
     await query('UPDATE outbox SET next_attempt_at = now() WHERE sent_at IS NULL')
     const reports = await Promise.all([runMaintenance(), runMaintenance(), runMaintenance()])
-    expect(reports.reduce((sum, { body }) => sum + body.mail.sent, 0)).toBe(25)
+    expect(reports.reduce((sum, { body }) => sum + body.emails.sent, 0)).toBe(25)
     for (const email of emails) expect(await mailsTo(email)).toHaveLength(1)
   })
 
@@ -218,9 +228,9 @@ describe('maintenance', () => {
       await signedInPerson(),
       await registeredPerson(),
     ]
-    await ageSessions(over.email, SESSION_LIFETIME_SECONDS + 1)
+    await ageSessions(over.email, lifetimeSeconds.sessionAbsolute + 1)
     await ended.browser.send('logout', 'POST', {})
-    await ageSessions(ended.email, SESSION_LIFETIME_SECONDS - 60)
+    await ageSessions(ended.email, lifetimeSeconds.sessionAbsolute - 60)
     await query(
       "UPDATE registrations SET created_at = now() - interval '8 days' WHERE email = $1",
       pending.email,
@@ -233,7 +243,7 @@ describe('maintenance', () => {
     expect((await kept.browser.send('refresh', 'POST', {})).status).toBe(200)
     expect(await query('SELECT 1 FROM registrations WHERE email = $1', pending.email)).toEqual([])
 
-    // A session that was signed out is there until its absolute end, to tell how it ended.
+    // A session that was signed out is kept until its absolute expiry, to show how it ended.
     await ageSessions(ended.email, 60)
     expect((await runMaintenance()).body.removed).toMatchObject({ sessions: 1 })
   })
@@ -243,8 +253,11 @@ describe('maintenance', () => {
     const idOf = async ({ email }: { email: string }) =>
       (await query('SELECT id FROM users WHERE email = $1', email))[0].id
     const ids = [await idOf(old), await idOf(recent)]
-    await query("UPDATE events SET at = now() - interval '90 days 1 minute' WHERE user_id = $1", ids[0])
-    await query("UPDATE events SET at = now() - interval '89 days' WHERE user_id = $1", ids[1])
+    await query(
+      "UPDATE events SET created_at = now() - interval '90 days 1 minute' WHERE user_id = $1",
+      ids[0],
+    )
+    await query("UPDATE events SET created_at = now() - interval '89 days' WHERE user_id = $1", ids[1])
     const count = 'SELECT count(*)::int AS events, count(ip)::int AS ips FROM events WHERE user_id = $1'
     const before = await Promise.all(ids.map((id) => query(count, id)))
     expect(before[0]?.[0].ips).toBeGreaterThan(0)

@@ -1,4 +1,4 @@
-/** Whom the fuzzer tries to harm, the fuzzer's own account, and what is stored about them. */
+/** The fuzzer's victims, its own account, and what is stored about them. */
 import { createHash } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { signingKeys } from '../lib/keys.ts'
@@ -20,9 +20,9 @@ export interface Victim extends InsertedAccount {
 }
 
 export interface People {
-  /** Their tokens are tampered with; nobody ever names their addresses, so nothing about them may change at all. */
+  /** Their tokens are tampered with. Nobody names their addresses, so nothing about them may change at all. */
   unnamed: { accounts: Victim[]; registrations: InsertedRegistration[] }
-  /** Their addresses are asked about as well, which counts attempts and renews their mails, and nothing else. */
+  /** Their addresses are used, too, which counts attempts and renews their links, and nothing else. */
   named: { accounts: Victim[]; registrations: InsertedRegistration[] }
   /** The fuzzer's own account, signed in. */
   own: Victim
@@ -40,11 +40,12 @@ async function insertVictim(): Promise<Victim> {
   }
 }
 
-/** As the functions make them, but for a life that outlasts a long run. */
+/** Like those of the functions, but for a lifetime that outlasts a long run. */
 async function longLivedAccessToken({ id, sessions }: InsertedAccount): Promise<string> {
   const [key] = await signingKeys()
   if (key === undefined) throw new Error('there is no signing key')
-  return new SignJWT({ sid: sessions[0]?.id, role: 'user' })
+  const authTime = Math.floor(Date.now() / 1000)
+  return new SignJWT({ sid: sessions[0]?.id, role: 'user', amr: ['pwd'], auth_time: authTime })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
     .setIssuer(APP_ORIGIN)
     .setAudience(APP_ORIGIN)
@@ -67,13 +68,14 @@ export async function insertPeople(): Promise<People> {
     named: { accounts: await accounts(), registrations: await registrations() },
     own: await insertVictim(),
   }
-  // Mailed links of a real life would expire, and the sign-in would not stay recent, in the middle of a long run.
+  // In a long run the authentication would become too old for a step-up, and the fuzzer's own sign-ins would push out
+  // the sessions that it began with.
   const life = `interval '${TOKEN_LIFETIME_SECONDS} seconds'`
-  await query(`UPDATE sessions SET authenticated_at = now() + ${life}`)
+  await query(`UPDATE sessions SET authenticated_at = now() + ${life}, created_at = now() + ${life}`)
   return people
 }
 
-/** What nobody may have changed, digested by table. Counters of attempts and renewed mails of the named ones are left out. */
+/** What nobody may have changed, a digest a table, without the counts of attempts and renewed links of the named. */
 export async function stored({ unnamed, named }: People): Promise<Record<string, string>> {
   const ids = (accounts: Victim[]) => accounts.map(({ id }) => id)
   const emails = (rows: { email: string }[]) => rows.map(({ email }) => email)
@@ -96,13 +98,13 @@ export async function stored({ unnamed, named }: People): Promise<Record<string,
       'SELECT to_jsonb(s) AS row FROM sessions s WHERE user_id = ANY($1::uuid[])',
       everyone,
     ),
-    'mail tokens of the unnamed': await digest(
-      'SELECT to_jsonb(t) AS row FROM mail_tokens t WHERE user_id = ANY($1::uuid[])',
+    'one-time tokens of the unnamed': await digest(
+      'SELECT to_jsonb(t) AS row FROM one_time_tokens t WHERE user_id = ANY($1::uuid[])',
       ids(unnamed.accounts),
     ),
-    'mail tokens of the named': await digest(
-      `SELECT CASE purpose WHEN 'reset' THEN jsonb_build_object('user_id', user_id, 'spent_at', spent_at) ELSE to_jsonb(t) END AS row
-       FROM mail_tokens t WHERE user_id = ANY($1::uuid[])`,
+    // Anybody may request another reset for them.
+    'changes of address of the named': await digest(
+      `SELECT to_jsonb(t) AS row FROM one_time_tokens t WHERE user_id = ANY($1::uuid[]) AND purpose = 'email-change'`,
       ids(named.accounts),
     ),
     'registrations of the unnamed': await digest(
@@ -111,7 +113,8 @@ export async function stored({ unnamed, named }: People): Promise<Record<string,
     ),
     'registrations of the named': await digest(
       `SELECT to_jsonb(r) - 'code_attempts' - 'expires_at' AS row FROM registrations r
-       WHERE email = ANY($1::text[]) AND (spent_at IS NOT NULL OR id IN (SELECT min(id::text)::uuid FROM registrations GROUP BY email_key))`,
+       WHERE email = ANY($1::text[]) AND (consumed_at IS NOT NULL
+         OR id IN (SELECT min(id::text)::uuid FROM registrations GROUP BY email_normalized))`,
       emails(named.registrations),
     ),
     'mails to the unnamed': await digest(

@@ -1,6 +1,6 @@
 /**
- * The fuzzer's requests. Most are what a client sends with one or two things broken; the others are attacks of which the answer
- * is known. None holds a credential of the victims where it would be one.
+ * The fuzzer's requests. Most are a client's with one or two things broken; the others are attacks whose response is
+ * known. None has a victim's credential where it would count.
  */
 import { gzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
@@ -16,11 +16,11 @@ export interface FuzzRequest {
   headers: [name: string, value: string][]
   body: Buffer | undefined
   chunked: boolean
-  /** The statuses of which it must be one, where that is known. */
+  /** The status must be one of these, where that is known. */
   statuses?: readonly number[]
 }
 
-/** In every password that is sent, to be looked for in answers and logs. */
+/** In every password that is sent, and looked for in responses and logs. */
 export const PASSWORD_MARK = 'Fz9-never-seen'
 /** Passes the policy, so it reaches the hash. */
 const STRONG_PASSWORD = `${PASSWORD_MARK} violet teapots`
@@ -62,7 +62,7 @@ const oddText = fc.oneof(
   ),
 )
 
-/** JSON text of a value that no field takes, and some that are no JSON. */
+/** JSON texts of values that no field takes, and some that are no JSON. */
 const oddJson = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.stringify(value)),
   oddText.map((text) => JSON.stringify(text)),
@@ -164,7 +164,7 @@ function flipBit(bytes: Buffer, bit: number): Buffer {
   return flipped
 }
 
-/** A sealed token changed so that no reading of it is the token again. */
+/** A signed token, changed so that no reading of it gives the token again. */
 function tampered(tokens: readonly string[]): fc.Arbitrary<string> {
   const one = fc.constantFrom(...tokens)
   const place = fc.nat({ max: 60 })
@@ -197,7 +197,7 @@ function tampered(tokens: readonly string[]): fc.Arbitrary<string> {
   )
 }
 
-/** An access token changed so that no reading of it is the token again. */
+/** An access token, changed so that no reading of it gives the token again. */
 function tamperedJwt(tokens: readonly string[]): fc.Arbitrary<string> {
   const one = fc.constantFrom(...tokens)
   const partsOf = (token: string) => token.split('.') as [string, string, string]
@@ -270,6 +270,7 @@ function drafts({ named }: People, mailTokens: fc.Arbitrary<string>): fc.Arbitra
       { weight: 4, arbitrary: fc.constantFrom(STRONG_PASSWORD, PASSWORD_MARK) },
     ),
   )
+  const flag = fc.constantFrom('true', 'false', '1', 'null')
   const route = (
     weight: number,
     name: string,
@@ -284,22 +285,24 @@ function drafts({ named }: People, mailTokens: fc.Arbitrary<string>): fc.Arbitra
   })
   return fc.oneof(
     route(6, 'register', 'POST', { email: address, password: weak }),
+    route(2, 'register', 'POST', { email: address, password: weak, remember: flag }),
     route(4, 'verify', 'POST', { email: address }),
     route(4, 'verify', 'PUT', { token }),
     route(2, 'verify', 'PUT', { token, password: weak }),
-    route(2, 'verify', 'PUT', { stop: token }),
+    route(2, 'verify', 'PUT', { cancel: token }),
     route(2, 'verify', 'PUT', { email: address, code: quoted(code) }),
     route(8, 'login', 'POST', { email: address, password: checked }),
+    route(3, 'login', 'POST', { email: address, password: checked, remember: flag, reauthenticate: flag }),
     route(6, 'refresh', 'POST', {}),
     route(3, 'logout', 'POST', {}),
-    route(2, 'logout', 'POST', { everywhere: fc.constantFrom('true', 'false', '1', 'null') }),
+    route(2, 'logout', 'POST', { everywhere: flag }),
     route(4, 'reset', 'POST', { email: address }),
     route(4, 'reset', 'PUT', { token, password: weak }),
     route(2, 'reset', 'PUT', { email: address, code: quoted(code), password: weak }),
     route(4, 'account', 'GET'),
     route(3, 'account', 'PATCH', { currentPassword: checked, newPassword: weak }),
-    route(3, 'account', 'PATCH', { currentPassword: checked, email: address }),
-    route(3, 'account', 'DELETE', { currentPassword: checked }),
+    route(3, 'account', 'PATCH', { email: address }),
+    route(3, 'account', 'DELETE'),
     route(3, 'sessions', 'GET'),
     route(3, 'sessions', 'DELETE'),
     route(1, 'keys', 'GET'),
@@ -311,7 +314,7 @@ function textOf(fields: Fields): string {
   return `{${fields.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`
 }
 
-// --- What is broken about it ---
+// --- What is broken in it ---
 
 type Break = (request: FuzzRequest, draft: Draft) => FuzzRequest
 
@@ -563,7 +566,7 @@ function breaks(sessionCookies: fc.Arbitrary<string>): fc.Arbitrary<Break> {
 /** Broken surrogates have no encoding in an address. */
 const escaped = (text: string) => encodeURIComponent(text.toWellFormed())
 
-// --- Attacks with a known answer ---
+// --- Attacks with a known response ---
 
 interface Prey {
   people: People
@@ -599,8 +602,11 @@ const UNSAFE: [path: string, method: string, body: object | undefined][] = [
   ['refresh', 'POST', {}],
   ['sessions?others=true', 'DELETE', undefined],
   ['account', 'PATCH', { currentPassword: PASSWORD, newPassword: STRONG_PASSWORD }],
-  ['account', 'DELETE', { currentPassword: PASSWORD }],
+  ['account', 'PATCH', { email: 'someone@fuzz.example' }],
+  ['account', 'DELETE', undefined],
 ]
+
+const freshEmail = 'nobody@fuzz.example'
 
 function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc.Arbitrary<FuzzRequest> {
   const { unnamed, named, own } = people
@@ -744,21 +750,18 @@ function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc
       )
       .map(([token, target]) => {
         const [method = '', path = ''] = target.split(' ')
-        const body =
-          method === 'PATCH'
-            ? { currentPassword: PASSWORD, newPassword: STRONG_PASSWORD }
-            : { currentPassword: PASSWORD }
+        const body = { currentPassword: PASSWORD, newPassword: STRONG_PASSWORD }
         return attack('tampered bearer', [401], {
           method,
           path,
           headers: [asJson, bearerOf(token)],
-          ...(path === 'account' && method !== 'GET' && json(body)),
+          ...(method === 'PATCH' && json(body)),
         })
       }),
     mailTokens.map((token) =>
       attack('tampered link', [400, 422], put('verify', { token, password: PASSWORD })),
     ),
-    mailTokens.map((stop) => attack('tampered stop', [400, 422], put('verify', { stop }))),
+    mailTokens.map((cancel) => attack('tampered cancel', [400, 422], put('verify', { cancel }))),
     mailTokens.map((token) =>
       attack('tampered reset', [400, 422], put('reset', { token, password: STRONG_PASSWORD })),
     ),
@@ -768,13 +771,14 @@ function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc
       .chain(([{ sessions, accessToken, resetToken, emailChangeToken }, { token, cookie }]) =>
         fc.constantFrom(
           attack('misplaced', [400], put('verify', { token: resetToken })),
-          attack('misplaced', [400], put('verify', { stop: emailChangeToken })),
-          attack('misplaced', [400], put('verify', { stop: token })),
+          attack('misplaced', [400], put('verify', { cancel: emailChangeToken })),
+          attack('misplaced', [400], put('verify', { cancel: token })),
           attack('misplaced', [400], put('verify', { token: cookie })),
           attack('misplaced', [400], put('verify', { token: sessions[0]?.cookie })),
           attack('misplaced', [400], put('reset', { token: emailChangeToken, password: STRONG_PASSWORD })),
           attack('misplaced', [400], put('reset', { token, password: STRONG_PASSWORD })),
-          attack('misplaced', [400], put('reset', { token: accessToken, password: STRONG_PASSWORD })),
+          // Longer than any one-time token.
+          attack('misplaced', [422], put('reset', { token: accessToken, password: STRONG_PASSWORD })),
           attack('misplaced', [422], put(`reset?token=${resetToken}`, { password: STRONG_PASSWORD })),
           attack('misplaced', [422], put(`verify?token=${token}`, {})),
           attack('misplaced', [401], {
@@ -820,13 +824,13 @@ function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc
           }),
         ),
       ),
-    // A link alone, in a browser that neither registered nor is signed in: the password is missing.
+    // A link, in a browser that neither registered nor is signed in: the password is missing. It may be tried 30 times.
     fc
       .oneof(
         victim.map(({ emailChangeToken }) => emailChangeToken),
         fc.constantFrom(...pending.map(({ token }) => token)),
       )
-      .map((token) => attack('unproven', [403], put('verify', { token }))),
+      .map((token) => attack('without the password', [403, 429], put('verify', { token }))),
     // The fuzzer's own account, against others' things.
     victim.chain(({ sessions }) =>
       fc.constantFrom(
@@ -840,7 +844,7 @@ function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc
           path: `sessions?id=${sessions[1]?.id}`,
           headers: [cookieOf(own.sessions[1]?.cookie ?? '')],
         }),
-        attack('not mine', [403], {
+        attack('not mine', [403, 429], {
           ...put('verify', { token: unnamed.accounts[0]?.emailChangeToken }),
           headers: [asJson, bearerOf(own.accessToken)],
         }),
@@ -852,10 +856,23 @@ function attacks({ people, mailTokens, sessionCookies, accessTokens }: Prey): fc
       arbitrary: fc.constantFrom(
         // The wrong password, and the right one: what comes of it belongs in the body and the cookie and nowhere else.
         attack('own account', [401, 429], {
-          method: 'DELETE',
+          method: 'PATCH',
           path: 'account',
           headers: [asJson, bearerOf(own.accessToken)],
-          body: JSON.stringify({ currentPassword: STRONG_PASSWORD }),
+          body: JSON.stringify({ currentPassword: STRONG_PASSWORD, newPassword: PASSWORD }),
+        }),
+        // Its session is no way to another account, nor one without a session a way to re-authenticate.
+        attack('own account', [401, 429], {
+          method: 'POST',
+          path: 'login',
+          headers: [asJson, cookieOf(own.sessions[1]?.cookie ?? '')],
+          body: JSON.stringify({ email: freshEmail, password: PASSWORD, reauthenticate: true }),
+        }),
+        attack('own account', [401], {
+          method: 'POST',
+          path: 'login',
+          headers: [asJson],
+          body: JSON.stringify({ email: own.email, password: PASSWORD, reauthenticate: true }),
         }),
         attack('own account', [200, 429], {
           method: 'POST',

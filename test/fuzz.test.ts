@@ -1,9 +1,10 @@
 /**
- * Requests that nobody foresaw, by the thousand, against real processes over HTTP. Whatever is sent: nothing breaks, every refusal
- * is a problem of the table, no secret comes back or reaches the log, and nobody's account, session or link is touched.
+ * Requests that nobody foresaw, by the thousand, against real processes over HTTP. Whatever is sent: nothing breaks,
+ * every refusal is a problem in the table, no secret comes back or reaches the log, and nobody's account, session or link
+ * is touched.
  *
- * `FUZZ_REQUESTS` says how many; `FUZZ_SEED` repeats a run. A failure names the seed and the request, made smaller where it
- * fails again by itself.
+ * `FUZZ_REQUESTS`: how many. `FUZZ_SEED` repeats a run. A failure names the seed and the request, shrunk where it fails
+ * again by itself.
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -129,7 +130,7 @@ function oneOf(texts: string[]): RegExp {
   return new RegExp(texts.map((text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('|'))
 }
 
-/** As long as the shortest of what is sealed or signed; nothing else that is answered or logged is one word of that length. */
+/** As long as the shortest token or signature. Nothing else in a response or the log is a word of that length. */
 const TOKEN = /[\w-]{60,}/
 const ADDRESS = /[\w.+-]+@[\w-]+\.[\w.-]+/
 
@@ -244,7 +245,7 @@ function expectSuccess({ status, headers, body }: Answered, method: string): voi
 function expectNoSecrets({ status, headers, body }: Answered): void {
   const { 'set-cookie': cookies = [], ...others } = headers
   const attributes = cookies.map((cookie) =>
-    cookie.replace(/^(__Host-(?:session|registration|known-browser))=[\w-]*/, '$1='),
+    cookie.replace(/^(__Host-(?:session|registration|device))=[\w-]*/, '$1='),
   )
   const isSession = status === 200 && body.includes('"accessToken"')
   const text = isSession ? body.replace(/"accessToken":"[\w.-]+"/, '') : body

@@ -15,14 +15,27 @@ declare module 'vitest' {
   }
 }
 
+export interface RunningDatabase {
+  url: string
+  stop: () => Promise<void>
+}
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { stop } = await startDatabase(project)
+  return stop
+}
+
+export async function startDatabase(project: TestProject): Promise<RunningDatabase> {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'))
   const postgres = await startPostgres({ directory, port: await freePort() })
   await postgres.createDatabase(TEMPLATE_DATABASE)
-  await migrate(postgres.databaseUrl(TEMPLATE_DATABASE))
+  // test/mutants.ts has others.
+  const { TEST_MIGRATIONS } = process.env
+  await migrate(postgres.databaseUrl(TEMPLATE_DATABASE), TEST_MIGRATIONS)
   project.provide('postgresUrl', postgres.url)
-  return async () => {
+  const stop = async () => {
     await postgres.discard()
     await rm(directory, { recursive: true, force: true })
   }
+  return { url: postgres.url, stop }
 }

@@ -1,12 +1,13 @@
 import { expect, describe, test } from 'vitest'
+import { lifetimeSeconds } from '../lib/limits.ts'
 import { requireRole, requireSession, requireUser } from '../lib/guards.ts'
 import { newBrowser, type Browser } from './browser.ts'
 import { ageSessions, query } from './database.ts'
-import { signedInPerson } from './people.ts'
+import { isSignedIn, PASSWORD, signedInPerson, type Person } from './people.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 import { gateway } from './setup-stack.ts'
 
-/** A function of the app, as the guards' documentation shows it. */
+/** A function of the app, as the guards' documentation has it. */
 const hello = {
   async fetch(request: Request): Promise<Response> {
     const guard = await requireSession(request)
@@ -52,7 +53,7 @@ describe('requireSession', () => {
     }
   })
 
-  test('[ASVS 7.4.2] it sees a revoked session and a disabled or deleted account at once, by cookie and by bearer', async () => {
+  test('[ASVS 7.4.2] it refuses a revoked session and a disabled or deleted account at once, by cookie and by bearer', async () => {
     for (const statement of [
       'UPDATE sessions SET revoked_at = now() WHERE user_id = $1',
       'UPDATE users SET disabled_at = now() WHERE id = $1',
@@ -66,16 +67,90 @@ describe('requireSession', () => {
     }
   })
 
-  test('it accepts the token before within the window, and an older one it refuses without calling it theft', async () => {
-    const person = await signedInPerson()
-    const before = newBrowser()
-    before.cookies.set('__Host-session', person.browser.cookies.get('__Host-session') ?? '')
+  /** A browser with the session's token before its last rotation. */
+  async function browserBehind(person: Person): Promise<Browser> {
+    const behind = newBrowser()
+    behind.cookies.set('__Host-session', person.browser.cookies.get('__Host-session') ?? '')
     await ageSessions(person.email, 60)
     await person.browser.send('refresh', 'POST', {})
-    expect((await hello.fetch(appRequest(before))).status).toBe(200)
-    await ageSessions(person.email, 60)
-    expect((await hello.fetch(appRequest(before))).status).toBe(401)
+    return behind
+  }
+
+  const refusalOf = async (browser: Browser) => {
+    const guard = await requireSession(appRequest(browser))
+    return guard.kind === 'refused' ? ((await guard.response.json()) as { code: string }).code : guard.kind
+  }
+
+  test('it never rotates a session, however old the token is', async () => {
+    const person = await signedInPerson()
+    await ageSessions(person.email, 86_400)
     expect((await hello.fetch(appRequest(person.browser))).status).toBe(200)
+    expect(
+      await query(
+        'SELECT counter FROM sessions WHERE user_id = (SELECT id FROM users WHERE email = $1)',
+        person.email,
+      ),
+    ).toEqual([{ counter: '0' }])
+  })
+
+  test('it takes the predecessor of the current token for 30 s', async () => {
+    const person = await signedInPerson()
+    const behind = await browserBehind(person)
+    expect(await refusalOf(behind)).toBe('signed-in')
+  })
+
+  test('later, and while the current token was never presented, it answers refresh-required and revokes nothing: a refresh settles it', async () => {
+    const person = await signedInPerson()
+    const behind = await browserBehind(person)
+    await ageSessions(person.email, 60)
+    expect(await refusalOf(behind)).toBe('refresh-required')
+    expect(await refusalOf(behind)).toBe('refresh-required')
+    expect(await isSignedIn(behind)).toBe(true)
+    expect(await refusalOf(behind)).toBe('signed-in')
+  })
+
+  test('once the current token was presented, to the guard too, it refuses the predecessor and revokes nothing', async () => {
+    const person = await signedInPerson()
+    const behind = await browserBehind(person)
+    expect(await refusalOf(person.browser)).toBe('signed-in')
+    await ageSessions(person.email, 60)
+    expect(await refusalOf(behind)).toBe('unauthorized')
+    expect(await refusalOf(person.browser)).toBe('signed-in')
+  })
+
+  test('it says until when the session lasts, and whether it was authenticated within 5 minutes', async () => {
+    const person = await signedInPerson()
+    const session = async () => {
+      const guard = await requireSession(appRequest(person.browser))
+      if (guard.kind === 'refused') throw new Error('refused')
+      return guard.session
+    }
+    const { body } = await person.browser.send('refresh', 'POST', {})
+    expect(await session()).toEqual({
+      id: body.session.id,
+      endsAt: new Date(body.session.endsAt),
+      steppedUp: true,
+    })
+    await ageSessions(person.email, lifetimeSeconds.stepUp + 1)
+    expect((await session()).steppedUp).toBe(false)
+    const again = { email: person.email, password: PASSWORD, reauthenticate: true }
+    await person.browser.send('login', 'POST', again)
+    expect((await session()).steppedUp).toBe(true)
+  })
+
+  test('where the account has a second factor, a session without it is never stepped up', async () => {
+    const person = await signedInPerson()
+    await query('UPDATE users SET second_factor_at = now() WHERE email = $1', person.email)
+    for (const [method, steppedUp] of [
+      ['password', false],
+      ['email', false],
+      ['password+totp', true],
+      ['passkey', true],
+    ]) {
+      await query('UPDATE sessions SET method = $1', method)
+      const guard = await requireSession(appRequest(person.browser))
+      expect(guard).toMatchObject({ kind: 'signed-in', session: { steppedUp } })
+    }
   })
 
   test('[ASVS 3.5.1] [CS CSRF] on an unsafe method it applies the origin check', async () => {
@@ -100,7 +175,7 @@ describe('requireSession', () => {
 })
 
 describe('requireUser', () => {
-  test('[RFC 9700 4.3.2] it lets in by bearer alone, without a round trip', async () => {
+  test('[RFC 9700 4.3.2] it goes by the bearer token only, without a round trip', async () => {
     const person = await signedInPerson()
     const { body } = await person.browser.send('refresh', 'POST', {})
     gateway.requests.length = 0
@@ -123,7 +198,7 @@ describe('requireRole', () => {
     return guard.kind === 'refused' ? guard.response.status : guard.user.role
   }
 
-  test('[ASVS 8.2.1] it lets in who has the role now, whatever an older access token says', async () => {
+  test('[ASVS 8.2.1] it goes by the role that the account has now, whatever an older access token says', async () => {
     const person = await signedInPerson()
     expect(await roleOf(undefined)).toBe(401)
     expect(await roleOf(person.browser)).toBe(403)

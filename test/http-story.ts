@@ -60,7 +60,7 @@ async function tokenMailedTo({ origin, inboxUrl }: RunningApp, email: string, pa
 
 /** Every page is there, with the headers of `vercel.json`. */
 export async function expectPages({ origin }: RunningApp): Promise<void> {
-  for (const page of ['/', '/auth/verify', '/auth/reset', '/auth/stop', '/auth/problems', '/docs']) {
+  for (const page of ['/', '/auth/verify', '/auth/reset', '/auth/cancel', '/auth/problems', '/docs']) {
     const response = await fetch(origin + page)
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
     expect(response.headers.get('content-security-policy')).toContain("script-src 'self'")
@@ -76,11 +76,11 @@ export async function expectStory(app: RunningApp): Promise<void> {
     body: { status: 'check-email' },
   })
   const verified = await client.send('verify', 'PUT', { token: await tokenMailedTo(app, email, 'verify') })
-  expect(verified).toEqual({ status: 200, body: { status: 'verified' } })
+  expect([verified.status, verified.body.status]).toEqual([200, 'signed-in'])
 
   const login = await client.send('login', 'POST', { email, password: PASSWORD })
   expect(login.status).toBe(200)
-  expect([...client.cookies.keys()]).toEqual(['session', 'signed-in', 'known-browser'])
+  expect([...client.cookies.keys()]).toEqual(['session', 'signed-in', 'device'])
   const refreshed = await client.send('refresh', 'POST', {})
   expect([refreshed.status, refreshed.body.session]).toEqual([200, login.body.session])
   expect((await client.send('sessions', 'GET')).body.current).toBe(login.body.session.id)
@@ -88,7 +88,7 @@ export async function expectStory(app: RunningApp): Promise<void> {
 
   const cookie = client.cookies.get('session') ?? ''
   expect((await client.send('logout', 'POST', {})).status).toBe(204)
-  expect([...client.cookies.keys()]).toEqual(['known-browser'])
+  expect([...client.cookies.keys()]).toEqual(['device'])
   client.cookies.set('session', cookie)
   expect((await client.send('refresh', 'POST', {})).status).toBe(401)
 

@@ -1,14 +1,14 @@
-/** docs/migrate.md, run as it is written on tables as Auth.js and better-auth make them, with hashes that their own code made. */
+/** The statements of docs/migrate.md, on tables of Auth.js and better-auth, with hashes that their own code made. */
 import { readFileSync } from 'node:fs'
 import { hashPassword as betterAuthHash } from '@better-auth/utils/password'
 import { hash as argon2Hash } from '@node-rs/argon2'
 import { hash as bcryptHash } from 'bcryptjs'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { Client } from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod/mini'
 import { migrate } from '../build/migrate.ts'
-import { EmailAddress, emailKey } from '../lib/email-address.ts'
+import { EmailAddress, normalizeEmail } from '../lib/email-address.ts'
 import { newBrowser } from './browser.ts'
-import { query } from './database.ts'
 import { newestMailTo, OTHER_PASSWORD, tokenIn } from './people.ts'
 import { databaseUrl } from './setup-stack.ts'
 
@@ -19,6 +19,17 @@ const blocks = new Map(
     sql,
   ]),
 )
+
+/** The app's own connection: its tables are in `public`, and nothing but a name leads to ours. */
+const client = new Client({ connectionString: databaseUrl })
+beforeAll(() => client.connect())
+afterAll(() => client.end())
+
+// oxlint-disable-next-line typescript/no-explicit-any -- rows of any statement
+async function query(statement: string, ...parameters: unknown[]): Promise<any[]> {
+  const { rows } = await client.query(statement, parameters)
+  return rows
+}
 
 /** A block of the page, by its first line, in one transaction as `psql` or `BEGIN` would have it. */
 function run(name: string): Promise<unknown[]> {
@@ -33,7 +44,7 @@ async function login(email: string, password: string): Promise<{ status: number;
 }
 
 const hashOf = async (email: string) =>
-  (await query('SELECT password_hash FROM users WHERE email = $1', email))[0]?.password_hash
+  (await query('SELECT password_hash FROM latchkey.users WHERE email = $1', email))[0]?.password_hash
 
 /** The password still opens the account, which has a hash of ours afterwards and keeps it. */
 async function expectMoved(email: string, password: string): Promise<void> {
@@ -50,7 +61,7 @@ async function expectMoved(email: string, password: string): Promise<void> {
 beforeEach(async () => {
   await query('DROP SCHEMA IF EXISTS before CASCADE')
   await query('DROP SCHEMA public CASCADE')
-  await query('DROP SCHEMA drizzle CASCADE')
+  await query('DROP SCHEMA IF EXISTS latchkey CASCADE')
   await query('CREATE SCHEMA public')
 })
 
@@ -88,7 +99,7 @@ describe('better-auth', () => {
     await run('import')
   }
 
-  test('its accounts sign in with their passwords, and get a hash of ours', async () => {
+  test('its accounts sign in with their passwords, and then have a hash of ours', async () => {
     await account('k4Jx', 'Ada@example.org', true, await betterAuthHash('analytic'))
     await account('p9Qz', 'bob@example.org', true, await argon2Hash('builder1', { memoryCost: 65_536 }))
     await query('CREATE TABLE posts (id int, "userId" text REFERENCES "user" (id))')
@@ -99,11 +110,11 @@ describe('better-auth', () => {
     await expectMoved('Ada@example.org', 'analytic')
     await expectMoved('bob@example.org', 'builder1')
     const [ada] = await query(
-      `SELECT u.id, u.email_key, u.created_at, p.id AS post, e.detail FROM users u JOIN posts p ON p.owner_id = u.id
-       JOIN events e ON e.user_id = u.id AND e.kind = 'account-created'`,
+      `SELECT u.id, u.email_normalized, u.created_at, p.id AS post, e.detail FROM latchkey.users u JOIN posts p ON p.owner_id = u.id
+       JOIN latchkey.events e ON e.user_id = u.id AND e.kind = 'account-created'`,
     )
     expect(ada).toMatchObject({
-      email_key: 'ada@example.org',
+      email_normalized: 'ada@example.org',
       created_at: new Date('2025-03-04T05:06:07.089Z'),
       post: 1,
       detail: { by: 'import' },
@@ -115,7 +126,7 @@ describe('better-auth', () => {
     expect(await run('what was left out')).toEqual([])
   })
 
-  test('who never proved the address confirms it with the old password, and then signs in', async () => {
+  test('people who never verified their address do so with the old password, and then sign in', async () => {
     await account('new1', 'new@example.org', false, await betterAuthHash('unproven'))
     await moved()
     expect(await login('new@example.org', 'unproven')).toEqual({ status: 403, code: 'email-unverified' })
@@ -127,10 +138,10 @@ describe('better-auth', () => {
     await expectMoved('new@example.org', 'unproven')
   })
 
-  test('who has no password sets one by a reset', async () => {
+  test('people without a password set one by a reset', async () => {
     await account('goog', 'social@example.org', true, null)
     await moved()
-    expect((await login('social@example.org', '!')).status).toBe(401)
+    expect((await login('social@example.org', 'any password at all')).status).toBe(401)
     await newBrowser().send('reset', 'POST', { email: 'social@example.org' })
     const token = tokenIn(await newestMailTo('social@example.org'))
     const reset = await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })
@@ -138,7 +149,7 @@ describe('better-auth', () => {
     expect((await login('social@example.org', OTHER_PASSWORD)).status).toBe(200)
   })
 
-  test('what cannot be an account here is left out and named', async () => {
+  test('what cannot be an account here is left out, and the last statement names it', async () => {
     const addresses = [
       'two@example.org',
       'Two@Example.org',
@@ -155,12 +166,14 @@ describe('better-auth', () => {
     for (const [index, email] of addresses.entries()) await account(`u${index}`, email, true, 'plain text')
     await moved()
     const usable = addresses.filter((email) => z.safeParse(EmailAddress, email).success).slice(2)
-    const taken = await query('SELECT email, email_key, password_hash FROM users ORDER BY length(email)')
+    const taken = await query(
+      'SELECT email, email_normalized, password_hash FROM latchkey.users ORDER BY length(email)',
+    )
     expect(taken.map(({ email }) => email)).toEqual(
       usable.filter((email) => !/[^!-~]/.test(email)).toSorted((a, b) => a.length - b.length),
     )
-    for (const { email, email_key: key } of taken) expect(key).toBe(emailKey(email))
-    expect(taken.map(({ password_hash: hash }) => hash)).toEqual(['!', '!'])
+    for (const { email, email_normalized: key } of taken) expect(key).toBe(normalizeEmail(email))
+    expect(taken.map(({ password_hash: hash }) => hash)).toEqual([null, null])
     const left = await query(blocks.get('what was left out') ?? '')
     expect(left.map(({ why }) => why)).toEqual([
       ...Array<string>(2).fill('an address that others have in other letters'),
@@ -183,7 +196,7 @@ describe('Auth.js', () => {
     await query('ALTER TABLE users ADD COLUMN password text')
   })
 
-  test('its accounts sign in with their passwords, and get a hash of ours', async () => {
+  test('its accounts sign in with their passwords, and then have a hash of ours', async () => {
     for (const prefix of ['$2a$', '$2b$', '$2y$']) {
       const hash = (await bcryptHash('123456', 10)).replace('$2b$', prefix)
       await query(
@@ -200,7 +213,7 @@ describe('Auth.js', () => {
     expect(await run('what was left out')).toEqual([])
   })
 
-  test('in the end those who never came back reset their passwords, and nobody else has to', async () => {
+  test('in the end, those who never came back reset their passwords, and nobody else has to', async () => {
     for (const name of ['came', 'away']) {
       await query(
         'INSERT INTO users (email, "emailVerified", password) VALUES ($1, now(), $2)',

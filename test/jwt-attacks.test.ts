@@ -1,6 +1,6 @@
 /**
- * What is tried against an access token, by name. Each attack is refused with the very answer that garbage gets, by an endpoint
- * and by the guard that knows no row, and without a call to anywhere. What a token of our own may vary is at the end.
+ * Attacks on an access token, by name. Each is refused with the very response that garbage gets, by an endpoint and by
+ * the guard that asks no database, and without a call to anywhere. What may vary in our own token is at the end.
  */
 import { createHmac, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -17,7 +17,7 @@ import { gateway } from './setup-stack.ts'
 
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
-/** Somebody signed in, whose token the attacker knows or would like to have made. */
+/** Signed in. The attacker knows their token, or would like to have made it. */
 let person: Person
 let token: string
 let key: SigningKey
@@ -122,6 +122,8 @@ async function ofAnotherProject(): Promise<string> {
     userId: String(claims['sub']),
     sessionId: String(claims['sid']),
     role: 'admin',
+    method: 'password',
+    authenticatedAt: now(),
   })
   return accessToken
 }
@@ -331,7 +333,7 @@ describe('[ASVS 9.2.1] [RFC 8725 3.3] a time that is past, to come or no time', 
     ['nbf that is a text', () => ours({}, { nbf: '0' })],
     ['no iat', () => ours({}, { iat: undefined })],
     ['iat that is a text', () => ours({}, { iat: String(now()) })],
-  ])('%s is refused as garbage is, whoever signed it', async (_, make) => {
+  ])('%s is refused as garbage is, also with our signature', async (_, make) => {
     await expectRefusedAsGarbage(await make())
   })
 })
@@ -372,7 +374,7 @@ describe('[ASVS 9.2.2] [ASVS 9.2.3] [RFC 8725 3.8] [RFC 8725 3.9] [RFC 8725 3.11
       'claims in __proto__',
       () => signed(ourHeader(), `{"__proto__":${JSON.stringify(ourClaims())}}`, key.privateKey),
     ],
-  ])('%s is refused as garbage is, whoever signed it', async (_, make) => {
+  ])('%s is refused as garbage is, also with our signature', async (_, make) => {
     await expectRefusedAsGarbage(await make())
   })
 })
@@ -386,7 +388,7 @@ describe('[RFC 8725 3.7] [ASVS 9.1.1] [ASVS 11.2.5] another form than the compac
     ['nothing', () => ''],
     ['one dot', () => '.'],
     ['two dots', () => '..'],
-    ['a header alone', () => parts()[0]],
+    ['only a header', () => parts()[0]],
     ['header and payload', () => parts().slice(0, 2).join('.')],
     ['the last two characters cut off', () => token.slice(0, -2)],
     ['the first character cut off', () => token.slice(1)],
@@ -458,7 +460,7 @@ describe('[RFC 8725 3.7] [ASVS 9.1.1] [ASVS 11.2.5] another form than the compac
   })
 
   test.each([
-    ['the scheme alone', 'Bearer'],
+    ['only the scheme', 'Bearer'],
     ['no scheme', 'TOKEN'],
     ['the scheme Basic', 'Basic TOKEN'],
     ['the scheme DPoP', 'DPoP TOKEN'],
@@ -473,7 +475,7 @@ describe('[RFC 8725 3.7] [ASVS 9.1.1] [ASVS 11.2.5] another form than the compac
     expect((await requireUser(new Request(APP_ORIGIN, { headers }))).kind).toBe('refused')
   })
 
-  test('[RFC 9700 4.3.2] a good token anywhere but in the header is not looked at', async () => {
+  test('[RFC 9700 4.3.2] a good token anywhere but in the header counts for nothing', async () => {
     const nowhere = seen(await sendRaw('account', { headers: { 'x-vercel-id': 'attack' } }))
     const asCookie = { cookie: `__Host-session=${token}; access_token=${token}`, 'x-vercel-id': 'attack' }
     const elsewhere = {
@@ -498,7 +500,7 @@ describe('[ASVS 9.2.2] [ASVS 2.1.2] [RFC 8725 3.12] [ASVS 11.2.5] one kind of to
       () => `${parts()[0]}.${parts()[1]}.${person.browser.cookies.get('__Host-session')}`,
     ],
     [
-      'a mail token',
+      'a one-time token',
       async () => {
         await person.browser.send('reset', 'POST', { email: person.email })
         return tokenIn(await newestMailTo(person.email))
@@ -507,8 +509,8 @@ describe('[ASVS 9.2.2] [ASVS 2.1.2] [RFC 8725 3.12] [ASVS 11.2.5] one kind of to
     [
       'a registration cookie',
       async () => {
-        const { sealRegistration } = await import('../lib/registration-cookie.ts')
-        return sealRegistration(newId())
+        const { signRegistrationCookie } = await import('../lib/registration-cookie.ts')
+        return signRegistrationCookie({ registrationId: newId(), persistent: true })
       },
     ],
     ['the secret of the cron', () => process.env['CRON_SECRET'] ?? ''],
@@ -518,20 +520,24 @@ describe('[ASVS 9.2.2] [ASVS 2.1.2] [RFC 8725 3.12] [ASVS 11.2.5] one kind of to
     await expectRefusedAsGarbage(text)
   })
 
-  test('an access token and a refresh token are no mail tokens', async () => {
+  test('an access token and a refresh token are no one-time tokens', async () => {
     const refreshToken = person.browser.cookies.get('__Host-session')
     const password = 'a password that is long enough'
-    for (const text of [token, refreshToken]) {
+    for (const [text, refusal] of [
+      // Longer than any of them.
+      [token, [422, 'validation-failed']],
+      [refreshToken, [400, 'token-invalid']],
+    ]) {
       const answers = [
         await person.browser.send('verify', 'PUT', { token: text }),
-        await person.browser.send('verify', 'PUT', { stop: text }),
+        await person.browser.send('verify', 'PUT', { cancel: text }),
         await person.browser.send('reset', 'PUT', { token: text, password }),
       ]
-      for (const answer of answers) expect([answer.status, answer.body.code]).toEqual([400, 'token-invalid'])
+      for (const answer of answers) expect([answer.status, answer.body.code]).toEqual(refusal)
     }
   })
 
-  test('an access token and a mail token are no refresh tokens, and end no session', async () => {
+  test('an access token and a one-time token are no refresh tokens, and end no session', async () => {
     await person.browser.send('reset', 'POST', { email: person.email })
     for (const text of [token, tokenIn(await newestMailTo(person.email))]) {
       const headers = { 'content-type': 'application/json', cookie: `__Host-session=${text}` }
@@ -547,8 +553,8 @@ describe('[ASVS 9.2.2] [ASVS 2.1.2] [RFC 8725 3.12] [ASVS 11.2.5] one kind of to
   })
 })
 
-describe('what a token of our own may vary: it is let in, and grants nothing that the token did not', () => {
-  /** ECDSA has two signatures for one message: whoever has one can make the other without the key. */
+describe('what may vary in a token of our own: it is let in, and grants nothing that the token did not', () => {
+  /** ECDSA has two signatures for one message: from one, anybody can make the other without the key. */
   const mirrored = () => {
     const raw = rawSignature()
     const s = BigInt(`0x${raw.subarray(32).toString('hex')}`)
@@ -578,7 +584,7 @@ describe('what a token of our own may vary: it is let in, and grants nothing tha
     expect(outsideCalls).toBe(0)
   })
 
-  test('[CS JWT] [ASVS 7.4.1] once its session has ended, no respelling of a token is let in', async () => {
+  test('[CS JWT] [ASVS 7.4.1] once its session is revoked, no respelling of a token is let in', async () => {
     const spellings = [token, mirrored(), respelled(), ours({})]
     expect(new Set(spellings).size).toBe(4)
     expect((await person.browser.send('logout', 'POST', {})).status).toBe(204)

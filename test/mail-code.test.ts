@@ -5,7 +5,7 @@ import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import { newAddress, OTHER_PASSWORD, PASSWORD, registeredPerson, verifiedPerson } from './people.ts'
 
-/** The code of the newest mail, as the mail shows it. */
+/** The code of the newest email, without the space. */
 async function registrationCodeOf(email: string): Promise<string> {
   const [row] = await query(
     'SELECT id, expires_at FROM registrations WHERE email = $1 ORDER BY created_at DESC',
@@ -17,7 +17,8 @@ async function registrationCodeOf(email: string): Promise<string> {
 async function resetCodeOf(email: string): Promise<string> {
   expect((await newBrowser().send('reset', 'POST', { email })).status).toBe(202)
   const [row] = await query(
-    "SELECT t.id, t.expires_at FROM mail_tokens t JOIN users u ON u.id = t.user_id WHERE u.email = $1 AND purpose = 'reset'",
+    `SELECT t.id, t.expires_at FROM one_time_tokens t JOIN users u ON u.id = t.user_id
+     WHERE u.email = $1 AND purpose = 'reset' AND consumed_at IS NULL`,
     email,
   )
   return mailCode('reset-mail', { id: row.id, expiresAt: row.expires_at })
@@ -27,17 +28,24 @@ const other = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(
 const spaced = (code: string) => `${code.slice(0, 3)} ${code.slice(3)}`
 
 describe('the code of a registration', () => {
-  test('in the browser that registered it is as good as the link', async () => {
+  test('in the browser that registered it does what the link does: the account is signed in', async () => {
     const person = await registeredPerson()
     const code = spaced(await registrationCodeOf(person.email))
     const answer = await person.browser.send('verify', 'PUT', { email: person.email, code })
-    expect([answer.status, answer.body]).toEqual([200, { status: 'verified' }])
-    expect(
-      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
-    ).toBe(200)
+    expect([answer.status, answer.body.status, answer.body.user?.email]).toEqual([
+      200,
+      'signed-in',
+      person.email,
+    ])
+    expect([...person.browser.cookies.keys()].toSorted()).toEqual([
+      '__Host-device',
+      '__Host-session',
+      'signed-in',
+    ])
+    expect((await person.browser.send('account', 'GET')).status).toBe(200)
   })
 
-  test('in any other browser the password is needed as well', async () => {
+  test('in any other browser the password is needed, too', async () => {
     const { email } = await registeredPerson()
     const code = await registrationCodeOf(email)
     const phone = newBrowser()
@@ -45,7 +53,8 @@ describe('the code of a registration', () => {
     expect((await phone.send('verify', 'PUT', { email, code, password: OTHER_PASSWORD })).body.code).toBe(
       'invalid-credentials',
     )
-    expect((await phone.send('verify', 'PUT', { email, code, password: PASSWORD })).status).toBe(200)
+    const verified = await phone.send('verify', 'PUT', { email, code, password: PASSWORD })
+    expect([verified.status, verified.body, phone.cookies.size]).toEqual([200, { status: 'verified' }, 0])
     expect((await phone.send('verify', 'PUT', { email, code, password: PASSWORD })).body.code).toBe(
       'code-invalid',
     )
@@ -59,7 +68,7 @@ describe('the code of a registration', () => {
     expect(answer.status).toBe(200)
   })
 
-  test('[63B-4 4.2.1.2] after five wrong tries the right one is worth nothing, until a new mail is sent', async () => {
+  test('[63B-4 4.2.1.2] after five wrong tries the right one is worth nothing, until a new email is sent', async () => {
     const { email, browser } = await registeredPerson()
     const code = await registrationCodeOf(email)
     for (let attempt = 0; attempt < 5; attempt += 1) {
@@ -107,7 +116,7 @@ describe('the code of a reset', () => {
     )
   })
 
-  test('[ASVS 11.5.1] [63B-4 4.2.1.2] [ASVS 2.4.1] however many mails are asked for, an address has ten tries a day', async () => {
+  test('[ASVS 11.5.1] [63B-4 4.2.1.2] [ASVS 2.4.1] however many emails are requested, an address has ten tries a day', async () => {
     const { email } = await verifiedPerson()
     const statuses: number[] = []
     for (let mail = 0; mail < 3; mail += 1) {
@@ -125,7 +134,7 @@ describe('the code of a reset', () => {
   })
 })
 
-test('[ASVS 6.3.8] a wrong code answers alike for an address that is known, pending or unknown', async () => {
+test('[ASVS 6.3.8] a wrong code gets the same response for a known, a pending and an unknown address', async () => {
   const [known, pending] = [await verifiedPerson(), await registeredPerson()]
   await resetCodeOf(known.email)
   for (const body of [{}, { password: OTHER_PASSWORD }]) {
@@ -143,7 +152,7 @@ test('[ASVS 6.3.8] a wrong code answers alike for an address that is known, pend
 test('[CS Input Validation token] a code is never stored', async () => {
   const { email } = await registeredPerson()
   const code = await registrationCodeOf(email)
-  const tables = ['registrations', 'outbox', 'events', 'mail_tokens']
+  const tables = ['registrations', 'outbox', 'events', 'one_time_tokens']
   for (const table of tables) {
     const rows = await query(`SELECT to_jsonb(t)::text AS text FROM ${table} t`)
     expect(rows.filter(({ text }) => new RegExp(`(?<!\\d)${code}(?!\\d)`).test(text))).toEqual([])
@@ -156,7 +165,7 @@ test.each([
   ['a code without an address', { code: '123456' }],
   ['five digits', { email: 'a@example.org', code: '12345' }],
   ['letters', { email: 'a@example.org', code: 'abcdef' }],
-])('%s is refused with the way to say it', async (_, body) => {
+])('%s is refused, and the problem names the fields', async (_, body) => {
   for (const [endpoint, extra] of [
     ['verify', {}],
     ['reset', { password: PASSWORD }],
@@ -166,17 +175,23 @@ test.each([
   }
 })
 
-test('[ASVS 6.3.6] [63B-4 3.1.3.1] a code signs nobody in, like the link', async () => {
+test('[ASVS 6.3.6] [63B-4 3.1.3.1] a code signs nobody in, but in the browser that registered and set the password there', async () => {
   const { email, browser } = await registeredPerson()
-  const code = await registrationCodeOf(email)
-  const verified = await browser.send('verify', 'PUT', { email, code })
-  expect([verified.status, verified.body, browser.cookies.size]).toEqual([200, { status: 'verified' }, 0])
-  const proof = { email, code: await resetCodeOf(email), password: OTHER_PASSWORD }
-  const reset = await browser.send('reset', 'PUT', proof)
-  expect([reset.status, reset.body, reset.setCookies]).toEqual([200, { status: 'password-changed' }, []])
+  const proof = { email, code: await registrationCodeOf(email), password: PASSWORD }
+  const elsewhere = newBrowser()
+  const verified = await elsewhere.send('verify', 'PUT', proof)
+  expect([verified.status, verified.body, elsewhere.cookies.size]).toEqual([200, { status: 'verified' }, 0])
+  for (const reader of [browser, elsewhere]) {
+    const reset = { email, code: await resetCodeOf(email), password: OTHER_PASSWORD }
+    const answer = await reader.send('reset', 'PUT', reset)
+    expect([answer.status, answer.body, answer.setCookies]).toEqual([200, { status: 'password-changed' }, []])
+  }
+  expect(
+    await query('SELECT FROM sessions WHERE user_id = (SELECT id FROM users WHERE email = $1)', email),
+  ).toEqual([])
 })
 
-test('[63B-4 4.2.1.2] the codes of a thousand mails are spread over all that six digits can be', () => {
+test('[63B-4 4.2.1.2] the codes of a thousand emails are spread over all that six digits can be', () => {
   const expiresAt = new Date(1_800_000_000_000)
   const codes = Array.from({ length: 1000 }, () => mailCode('reset-mail', { id: randomUUID(), expiresAt }))
   for (const code of codes) expect(code).toMatch(/^\d{6}$/)

@@ -26,7 +26,7 @@ test.each([
   'keys',
   'maintenance',
 ])(
-  '%s answers 503 misconfigured, and its log names the variables and what to do, without values',
+  '%s is 503 misconfigured, and the log names the variables and what to do, without values',
   async (name) => {
     written.length = 0
     const { default: endpoint } = await import(`../api/auth/${name}.ts`)

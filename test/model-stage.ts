@@ -1,23 +1,22 @@
-/** The stage of the model-based test: the real accounts, browsers and rows, seen the way the model speaks of them. */
+/** The stage of the model-based tests: the real accounts, browsers and rows, seen the way the model speaks of them. */
 import { randomBytes, randomInt } from 'node:crypto'
 import { parseSetCookie } from 'cookie'
 import { v7 as newId } from 'uuid'
 import { requireSession } from '../lib/guards.ts'
-import { sealMailToken } from '../lib/mail-token.ts'
-import { hashFamily, openRefreshToken, sealRefreshToken } from '../lib/refresh-token.ts'
+import { expiryIn, sealMailToken } from '../lib/mail-token.ts'
+import { hashFamily, openRefreshToken, signRefreshToken } from '../lib/refresh-token.ts'
+import { signRegistrationCookie } from '../lib/registration-cookie.ts'
 import { newBrowser, type Answer, type Browser } from './browser.ts'
 import { query } from './database.ts'
+import type { Observed } from './model-explain.ts'
 import {
   accountOf,
-  addFamily,
+  addSession,
   changeAccount,
-  familyOf,
-  isLive,
-  isNear,
-  LIFETIME_SECONDS,
   liveKeys,
   MOST_SESSIONS,
-  type Observed,
+  sessionOf,
+  type NewSession,
   type Shown,
   type Token,
   type World,
@@ -26,10 +25,37 @@ import { newAddress } from './people.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 
 const SESSION_COOKIE = '__Host-session'
+export const REGISTRATION_COOKIE = '__Host-registration'
+
+/** A browser on a system: what it sends, and how the list of sessions names it. */
+export interface UserAgent {
+  header: string
+  client: string
+}
+
+/** One for each actor, and a stranger's. */
+export const USER_AGENTS = [
+  {
+    header: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    client: 'Firefox on Linux',
+  },
+  {
+    header:
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1',
+    client: 'Safari on iPhone',
+  },
+  {
+    header:
+      'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
+    client: 'Chrome on Windows',
+  },
+] as const satisfies UserAgent[]
+export const STRANGERS_USER_AGENT: UserAgent = { header: 'curl/8.16.0', client: 'curl' }
 
 /** A browser with what it held last, be it live or not, and the newest access token that it was given. */
 export interface Actor {
   browser: Browser
+  userAgent: UserAgent
   held: { key: string; sessionId: string } | undefined
   access: { key: string; text: string } | undefined
 }
@@ -39,98 +65,137 @@ export interface ResetLink {
   token: string
 }
 
+export interface RegistrationLink {
+  id: string
+  token: string
+  password: string
+  persistent: boolean
+  /** Of the browser that registered. */
+  cookie: string
+}
+
 export interface Stage {
   world: World
   actors: readonly [Actor, Actor, Actor]
-  /** The families' bytes by their keys, so that any generation of them can be sealed. */
+  /** The families' bytes by their keys, so that a token of any counter can be signed. */
   families: Map<string, Uint8Array>
   /** When the world's clock was last set to the real one; milliseconds. */
   lookedAt: number
-  /** The newest of each address, by which nothing may be opened twice. */
+  /** By password. */
+  passwordHashes: ReadonlyMap<string, string>
+  /** The newest of each address, by which nothing may happen twice. */
   resetLinks: Map<string, ResetLink>
-  /** How many were done, so that it is somebody else's turn to look in. */
+  registrationLinks: Map<string, RegistrationLink>
+  /** How many were done, so that everybody looks in now and then. */
   steps: number
 }
 
 const keyOf = (family: Uint8Array) => Buffer.from(hashFamily(family)).toString('hex')
 
-/** The first two browsers are signed in to the first of two accounts, the third one to the other. */
-export async function newStage(password: string, passwordHash: string): Promise<Stage> {
-  await query('DELETE FROM users; DELETE FROM registrations; DELETE FROM events; DELETE FROM outbox')
-  const accounts = [newAddress(), newAddress()].map((email) => ({
+/**
+ * Two accounts with the first of the passwords. Two browsers are signed in to the first account, of which the second one isn't
+ * remembered, and the third one to the other account.
+ */
+export async function newStage(passwordHashes: ReadonlyMap<string, string>): Promise<Stage> {
+  await query(`DELETE FROM users; DELETE FROM registrations; DELETE FROM events; DELETE FROM outbox;
+    DELETE FROM rate_limits; DELETE FROM login_attempts`)
+  const [[password, passwordHash] = ['', '']] = passwordHashes
+  const [ada, bob] = [newAddress(), newAddress()]
+  const accounts = [ada, bob].map((email) => ({
     email,
     exists: true,
     password,
-    passwordVersion: 0,
+    securityVersion: 0,
     resetId: undefined,
+    registrations: [],
   }))
   await query(
-    `INSERT INTO users (id, email, email_key, password_hash, email_verified_at)
+    `INSERT INTO users (id, email, email_normalized, password_hash, email_verified_at)
      SELECT id::uuid, email, email, $3, now() FROM unnest($1::text[], $2::text[]) AS account (id, email)`,
     accounts.map(() => newId()),
     accounts.map(({ email }) => email),
     passwordHash,
   )
-  const actor = (): Actor => ({ browser: newBrowser(), held: undefined, access: undefined })
+  const actor = (userAgent: UserAgent): Actor => ({
+    browser: newBrowser(),
+    userAgent,
+    held: undefined,
+    access: undefined,
+  })
+  const [first, second, third] = USER_AGENTS
   const stage: Stage = {
-    world: { now: 0, accounts, families: [], events: [], mails: [] },
-    actors: [actor(), actor(), actor()],
+    world: { now: 0, accounts, sessions: [], events: [], emails: [] },
+    actors: [actor(first), actor(second), actor(third)],
     families: new Map(),
     lookedAt: performance.now(),
+    passwordHashes,
     resetLinks: new Map(),
+    registrationLinks: new Map(),
     steps: 0,
   }
-  const [first, second] = accounts
-  const owners = [first, first, second].map((account) => account?.email ?? '')
-  for (const [index, key] of (await openFamilies(stage, owners)).entries()) {
-    const held = stage.actors[index]
-    const family = familyOf(stage.world, key)
-    if (held === undefined || family === undefined) continue
-    held.held = { key, sessionId: family.sessionId }
-    held.browser.cookies.set(SESSION_COOKIE, sealToken(stage, { key, generation: 0 }))
-    held.browser.cookies.set('signed-in', '1')
+  const keys = await openSessions(stage, [
+    { owner: ada, persistent: true, lastClient: first.client },
+    { owner: ada, persistent: false, lastClient: second.client },
+    { owner: bob, persistent: true, lastClient: third.client },
+  ])
+  for (const [index, one] of stage.actors.entries()) {
+    const session = sessionOf(stage.world, keys[index] ?? '')
+    if (session === undefined) continue
+    one.held = { key: session.key, sessionId: session.id }
+    one.browser.cookies.set(SESSION_COOKIE, signToken(stage, { key: session.key, counter: 0 }))
+    one.browser.cookies.set('signed-in', '1')
   }
   return stage
 }
 
 /** Sessions without a login, which costs a hash: rows and events as a login writes them. Returns their keys. */
-async function openFamilies(stage: Stage, owners: readonly string[]): Promise<string[]> {
-  const opened = owners.map((owner) => ({ owner, family: randomBytes(32), sessionId: newId() }))
+async function openSessions(
+  stage: Stage,
+  sessions: readonly Pick<NewSession, 'owner' | 'persistent' | 'lastClient'>[],
+): Promise<string[]> {
+  const opened = sessions.map((session) => ({ ...session, family: randomBytes(32), id: newId() }))
   await query(
     `WITH opened AS (
-       INSERT INTO sessions (id, user_id, family_hash, created_at, expires_at, ends_at)
-       SELECT opened.id::uuid, users.id, decode(key, 'hex'), now() + n * interval '1 microsecond',
-         now() + interval '7 days', now() + interval '30 days'
-       FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS opened (id, email, key, n) JOIN users USING (email)
+       INSERT INTO sessions (id, user_id, family_hash, method, persistent, created_at, last_client,
+         idle_expires_at, absolute_expires_at)
+       SELECT opened.id::uuid, users.id, decode(key, 'hex'), 'password', persistent,
+         now() + n * interval '1 microsecond', client,
+         now() + CASE WHEN persistent THEN interval '7 days' ELSE interval '2 hours' END,
+         now() + CASE WHEN persistent THEN interval '30 days' ELSE interval '24 hours' END
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[])
+         WITH ORDINALITY AS opened (id, email, key, persistent, client, n) JOIN users USING (email)
        RETURNING id, user_id)
-     INSERT INTO events (kind, user_id, session_id) SELECT 'session-opened', user_id, id FROM opened`,
-    opened.map(({ sessionId }) => sessionId),
-    owners,
+     INSERT INTO events (kind, user_id, session_id) SELECT 'session-created', user_id, id FROM opened`,
+    opened.map(({ id }) => id),
+    opened.map(({ owner }) => owner),
     opened.map(({ family }) => keyOf(family)),
+    opened.map(({ persistent }) => persistent),
+    opened.map(({ lastClient }) => lastClient),
   )
-  return opened.map(({ owner, family, sessionId }) => {
+  return opened.map(({ family, ...session }) => {
     const key = keyOf(family)
     stage.families.set(key, family)
-    const endsAt = stage.world.now + LIFETIME_SECONDS
-    stage.world = addFamily(stage.world, { key, sessionId, owner, endsAt })
+    const added = { ...session, key, method: 'password', absoluteExpiresAt: undefined } as const
+    stage.world = addSession(stage.world, added)
     return key
   })
 }
 
 /** Signs in on so many other devices that one more would be one too many. */
-export async function fillUp(stage: Stage, email: string): Promise<void> {
-  if (!accountOf(stage.world, email).exists) return
-  const missing = MOST_SESSIONS - liveKeys(stage.world, email).length
-  await openFamilies(
+export async function fillUp(stage: Stage, owner: string): Promise<void> {
+  if (!accountOf(stage.world, owner).exists) return
+  const missing = MOST_SESSIONS - liveKeys(stage.world, owner).length
+  const session = { owner, persistent: true, lastClient: STRANGERS_USER_AGENT.client }
+  await openSessions(
     stage,
-    Array.from({ length: missing }, () => email),
+    Array.from({ length: missing }, () => session),
   )
 }
 
-function sealToken(stage: Stage, { key, generation }: Token): string {
+function signToken(stage: Stage, { key, counter }: Token): string {
   const family = stage.families.get(key)
   if (family === undefined) throw new Error('the stage has not seen that family')
-  return sealRefreshToken({ family, generation })
+  return signRefreshToken({ family, counter })
 }
 
 /** Lets the real time that went by since the last look pass in the world too. */
@@ -144,9 +209,9 @@ export function tick(stage: Stage): void {
 export async function age(stage: Stage, seconds: number): Promise<void> {
   if (seconds === 0) return
   await query(
-    `UPDATE sessions SET turned_at = turned_at - $1::interval, created_at = created_at - $1::interval,
-       last_used_at = last_used_at - $1::interval, expires_at = expires_at - $1::interval,
-       ends_at = ends_at - $1::interval, authenticated_at = authenticated_at - $1::interval,
+    `UPDATE sessions SET rotated_at = rotated_at - $1::interval, created_at = created_at - $1::interval,
+       last_used_at = last_used_at - $1::interval, idle_expires_at = idle_expires_at - $1::interval,
+       absolute_expires_at = absolute_expires_at - $1::interval, authenticated_at = authenticated_at - $1::interval,
        revoked_at = revoked_at - $1::interval`,
     `${seconds} seconds`,
   )
@@ -166,14 +231,14 @@ export function shownBy(stage: Stage, browser: Browser): Shown {
 
 export function browserWith(stage: Stage, token: Token): Browser {
   const browser = newBrowser()
-  browser.cookies.set(SESSION_COOKIE, sealToken(stage, token))
+  browser.cookies.set(SESSION_COOKIE, signToken(stage, token))
   return browser
 }
 
-/** A token of that family whose generation was raised by someone without the key. */
+/** A token of that family whose counter was raised by someone without the key. */
 export function browserWithForged(stage: Stage, token: Token): Browser {
-  const bytes = Buffer.from(sealToken(stage, token), 'base64url')
-  bytes.writeUInt32BE(token.generation + 1, 32)
+  const bytes = Buffer.from(signToken(stage, token), 'base64url')
+  bytes.writeUInt32BE(token.counter + 1, 32)
   const browser = newBrowser()
   browser.cookies.set(SESSION_COOKIE, bytes.toString('base64url'))
   return browser
@@ -184,21 +249,21 @@ function tokenOf(stage: Stage, text: string): Token | undefined {
   if (opened === undefined) return undefined
   const key = keyOf(opened.family)
   stage.families.set(key, opened.family)
-  return { key, generation: opened.generation }
+  return { key, counter: opened.counter }
 }
 
 export function observed(stage: Stage, { status, setCookies, body }: Answer): Observed {
   const set = setCookies.map((text) => parseSetCookie(text))
   const session = set.find(({ name }) => name === SESSION_COOKIE)
   const hint = set.find(({ name }) => name === 'signed-in')
-  if (session?.maxAge !== hint?.maxAge) throw new Error('the two cookies do not live alike')
+  if (session?.maxAge !== hint?.maxAge) throw new Error('the two cookies have different lifetimes')
   const cookies = session === undefined ? 'kept' : session.maxAge === 0 ? 'cleared' : 'set'
   const endsAt = body?.session?.endsAt
   return {
     result: body?.code ?? String(status),
     cookies,
     token: cookies === 'set' ? tokenOf(stage, session?.value ?? '') : undefined,
-    maxAge: session?.maxAge,
+    maxAge: cookies === 'set' ? (session?.maxAge ?? 'none') : undefined,
     sessionId: body?.session?.id ?? body?.current,
     secondsToEnd: endsAt === undefined ? undefined : (Date.parse(endsAt) - Date.now()) / 1000,
     listed: body?.sessions?.map(({ id }: { id: string }) => id),
@@ -214,145 +279,79 @@ export async function observedByGuard(stage: Stage, browser: Browser): Promise<O
   return observed(stage, { status, headers: new Headers(), setCookies: [], body })
 }
 
-/** Asks for a reset and takes the link's id from behind; for an address without an account, one that opens nothing. */
-export async function askForReset(stage: Stage, email: string): Promise<ResetLink> {
+/** Requests a reset and reads the link's id from its row; for an address without an account, one that opens nothing. */
+export async function requestReset(stage: Stage, email: string): Promise<ResetLink> {
   await newBrowser().send('reset', 'POST', { email }, { 'x-real-ip': newNetwork() })
   const [row] = await query(
-    `SELECT mail_tokens.id, expires_at FROM mail_tokens JOIN users ON users.id = user_id
-     WHERE email = $1 AND purpose = 'reset' AND spent_at IS NULL`,
+    `SELECT one_time_tokens.id, expires_at FROM one_time_tokens JOIN users ON users.id = user_id
+     WHERE email = $1 AND purpose = 'reset' AND consumed_at IS NULL`,
     email,
   )
-  const exists = accountOf(stage.world, email).exists
+  const { exists } = accountOf(stage.world, email)
   if (exists !== (row !== undefined)) throw new Error(`a reset link ${exists ? 'is missing' : 'of nobody'}`)
   const id = row?.id ?? newId()
-  const token = sealMailToken('reset-mail', {
-    id,
-    expiresAt: row?.expires_at ?? new Date(Date.now() + 60_000),
-  })
+  const token = sealMailToken('reset-mail', { id, expiresAt: row?.expires_at ?? expiryIn(60) })
   if (exists) stage.world = changeAccount(stage.world, email, { resetId: id })
-  return { id, token }
+  const link = { id, token }
+  stage.resetLinks.set(email, link)
+  return link
 }
 
-/** The whole way to an account, in a browser of its own; where there is one already, nothing may come of it. */
-export async function registerAnew(stage: Stage, email: string, password: string): Promise<void> {
-  const account = accountOf(stage.world, email)
-  const browser = newBrowser()
-  // What the old account was mailed in the moment of its deletion is not this one's.
-  if (!account.exists) await query('DELETE FROM outbox WHERE recipient = $1', email)
-  const asked = await browser.send('register', 'POST', { email, password })
-  if (asked.status !== 202) throw new Error(`register answered ${asked.status}`)
-  const [row] = await query(
-    'SELECT id, expires_at FROM registrations WHERE email = $1 AND spent_at IS NULL',
+/** A pending registration as a browser left it, also of an address that has an account by now. */
+export async function insertRegistration(
+  stage: Stage,
+  email: string,
+  { password, persistent }: { password: string; persistent: boolean },
+): Promise<RegistrationLink> {
+  const [id, expiresAt] = [newId(), expiryIn(600)]
+  await query(
+    `INSERT INTO registrations (id, email, email_normalized, password_hash, expires_at)
+     VALUES ($1, $2, $2, $3, $4)`,
+    id,
     email,
+    stage.passwordHashes.get(password),
+    expiresAt,
   )
-  if (account.exists !== (row === undefined)) throw new Error('a registration for a taken address, or none')
-  if (row === undefined) return
-  const token = sealMailToken('registration-mail', { id: row.id, expiresAt: row.expires_at })
-  const verified = await browser.send('verify', 'PUT', { token })
-  if (verified.status !== 200) throw new Error(`verify answered ${verified.status}`)
-  const passwordVersion = account.passwordVersion + 1
-  stage.world = changeAccount(stage.world, email, { exists: true, password, passwordVersion })
+  const cookie = signRegistrationCookie({ registrationId: id, persistent })
+  return keepRegistration(stage, email, { id, expiresAt, password, persistent, cookie })
 }
 
-interface SessionRow {
-  id: string
-  key: string
-  email: string
-  generation: number
-  turned_ago: number
-  seconds_left: number
-  seconds_to_end: number
-  live: boolean
-  revoked_because: string | null
-}
-
-/** All that the database holds of a sequence. */
-export interface Rows {
-  sessions: SessionRow[]
-  accounts: string[]
-  events: string[]
-  mails: string[]
-  unsent: number
-}
-
-/** Reads the rows; and empties the buckets, whose limits are another test's matter. */
-export async function readRows(): Promise<Rows> {
-  const [row] = await query(`
-    WITH emptied AS (DELETE FROM rate_limits), forgiven AS (DELETE FROM password_attempts)
-    SELECT
-      (SELECT coalesce(json_agg(s ORDER BY s.created_at, s.id), '[]') FROM (
-        SELECT s.id, encode(family_hash, 'hex') AS key, email, generation, s.created_at, revoked_because,
-          extract(epoch FROM now() - turned_at) AS turned_ago, extract(epoch FROM expires_at - now()) AS seconds_left,
-          extract(epoch FROM ends_at - now()) AS seconds_to_end, revoked_at IS NULL AND expires_at > now() AS live
-        FROM sessions s JOIN users ON users.id = user_id) s) AS sessions,
-      (SELECT coalesce(json_agg(email), '[]') FROM users) AS accounts,
-      (SELECT coalesce(json_agg(concat_ws(' ', substr(kind, 9), session_id, detail->>'because')), '[]')
-        FROM events WHERE kind IN ('session-opened', 'session-ended', 'session-stolen')) AS events,
-      (SELECT coalesce(json_agg(kind || ' ' || recipient), '[]') FROM outbox JOIN users ON email = recipient
-        WHERE kind IN ('session-stolen', 'password-changed', 'password-reset')) AS mails,
-      (SELECT count(*)::int FROM outbox WHERE sent_at IS NULL) AS unsent`)
-  return row
-}
-
-/** How the rows differ from the world, and what no world would excuse; empty when all is well. */
-export function rowFaults(world: World, rows: Rows): string[] {
-  const faults: string[] = []
-  const compare = (what: string, wanted: unknown, got: unknown) => {
-    if (wanted !== got) faults.push(`${what}: ${String(got)} instead of ${String(wanted)}`)
+/** Registers by the endpoint. Undefined for a taken address, for which nothing is kept. */
+export async function register(
+  stage: Stage,
+  email: string,
+  password: string,
+): Promise<RegistrationLink | undefined> {
+  const browser = newBrowser()
+  const pending = 'SELECT id, expires_at FROM registrations WHERE email = $1 AND consumed_at IS NULL'
+  const before = await query(pending, email)
+  const response = await browser.send('register', 'POST', { email, password })
+  if (response.status !== 202) throw new Error(`register answered ${response.status}`)
+  const added = (await query(pending, email)).filter(({ id }) => !before.some((row) => row.id === id))
+  const [row] = added
+  if (accountOf(stage.world, email).exists === (row !== undefined) || added.length > 1) {
+    throw new Error(`${added.length} registrations of an address that is taken or not`)
   }
-  const compareLists = (what: string, wanted: readonly string[], got: readonly string[]) => {
-    const missing = without(wanted, got)
-    const extra = without(got, wanted)
-    if (missing.length > 0) faults.push(`${what} missing: ${missing.join(', ')}`)
-    if (extra.length > 0) faults.push(`${what} too many: ${extra.join(', ')}`)
-  }
-
-  compareLists(
-    'accounts',
-    world.accounts.filter(({ exists }) => exists).map(({ email }) => email),
-    rows.accounts,
-  )
-  compareLists(
-    'sessions',
-    world.families.map(({ key }) => key),
-    rows.sessions.map(({ key }) => key),
-  )
-  compareLists('events', world.events, rows.events)
-  compareLists('mails', world.mails, rows.mails)
-  compare('mails not sent', 0, rows.unsent)
-  for (const row of rows.sessions) {
-    const family = familyOf(world, row.key)
-    if (family === undefined) continue
-    const name = `session ${row.key.slice(0, 6)}`
-    compare(`${name}, id`, family.sessionId, row.id)
-    compare(`${name}, owner`, family.owner, row.email)
-    compare(`${name}, generation`, family.generation, row.generation)
-    compare(`${name}, ended because`, family.ended?.because ?? null, row.revoked_because)
-    compare(`${name}, live`, isLive(world, family), row.live)
-    const times: [string, number, number][] = [
-      ['turned so long ago', world.now - family.turnedAt, row.turned_ago],
-      ['seconds left', family.expiresAt - world.now, row.seconds_left],
-      ['seconds to the absolute end', family.endsAt - world.now, row.seconds_to_end],
-    ]
-    for (const [what, wanted, got] of times) {
-      if (!isNear(wanted, got)) compare(`${name}, ${what}`, wanted, got)
-    }
-    if (row.seconds_left > row.seconds_to_end) faults.push(`${name} would outlive its absolute end`)
-  }
-  for (const email of rows.accounts) {
-    const live = rows.sessions.filter((row) => row.live && row.email === email).length
-    if (live > MOST_SESSIONS) faults.push(`${live} live sessions of one account`)
-  }
-  return faults
-}
-
-/** What is in the first list more often than in the second. */
-function without(list: readonly string[], taken: readonly string[]): string[] {
-  const rest = [...taken]
-  return list.filter((one) => {
-    const index = rest.indexOf(one)
-    if (index === -1) return true
-    rest.splice(index, 1)
-    return false
+  if (row === undefined) return undefined
+  const cookie = browser.cookies.get(REGISTRATION_COOKIE) ?? ''
+  return keepRegistration(stage, email, {
+    id: row.id,
+    expiresAt: row.expires_at,
+    password,
+    persistent: true,
+    cookie,
   })
+}
+
+function keepRegistration(
+  stage: Stage,
+  email: string,
+  { expiresAt, ...registration }: Omit<RegistrationLink, 'token'> & { expiresAt: Date },
+): RegistrationLink {
+  const { id, password } = registration
+  const link = { ...registration, token: sealMailToken('registration-mail', { id, expiresAt }) }
+  const { registrations } = accountOf(stage.world, email)
+  stage.world = changeAccount(stage.world, email, { registrations: [...registrations, { id, password }] })
+  stage.registrationLinks.set(email, link)
+  return link
 }

@@ -104,13 +104,16 @@ test('each example of a request is answered by the example of its answer', async
   const email = newAddress()
   await expectExample(['register', 'person', 'checkEmail'], browser, { email })
   await expectExample(['requestVerification', 'address', 'checkEmail'], browser, { email })
-  await expectExample(['verify', 'token', 'verified'], browser, { token: await tokenMailedTo(email) })
+  await expectExample(['verify', 'token', 'signedIn'], browser, { token: await tokenMailedTo(email) })
   await expectExample(['login', 'person', 'session'], browser, { email })
+  await expectExample(['login', 'again', 'session'], browser, { email })
+  await expectExample(['login', 'shared', 'session'], newBrowser(), { email })
+  await expectExample(['register', 'shared', 'checkEmail'], newBrowser())
   await expectExample(['refresh', 'nothing', 'session'], browser)
-  await expectExample(['listDevices', undefined, 'devices'], browser)
+  await expectExample(['listSessions', undefined, 'sessions'], browser)
   await expectExample(['readAccount', undefined, 'account'], browser)
   await expectExample(['changeAccount', 'email', 'checkEmail'], browser, { email })
-  await expectExample(['verify', 'stop', 'stopped'], newBrowser(), { token: await tokenMailedTo(email) })
+  await expectExample(['verify', 'cancel', 'canceled'], newBrowser(), { token: await tokenMailedTo(email) })
   await expectExample(['logout', 'here', undefined], browser)
 
   await expectExample(['requestReset', 'address', 'checkEmail'], browser, { email })
@@ -139,7 +142,7 @@ test('each example of a request is answered by the example of its answer', async
   const owner = await signedInPerson()
   await expectExample(['changeAccount', 'password', 'session'], owner.browser)
   const gone = await signedInPerson()
-  await expectExample(['deleteAccount', 'password', undefined], gone.browser)
+  await expectExample(['deleteAccount', undefined, undefined], gone.browser)
 
   await expectExample(['readKeys', undefined, 'keys'], newBrowser())
   await expectExample(
@@ -178,7 +181,7 @@ function choices<Item>(items: readonly Item[]): Item[][] {
 }
 
 describe('a body is good by the contract where the code takes it as one', () => {
-  const values = { token: 'x', stop: 'x', email: 'a@example.org', code: '204871', password: 'short' }
+  const values = { token: 'x', cancel: 'x', email: 'a@example.org', code: '204871', password: 'short' }
   const change = { currentPassword: 'short', newPassword: 'shorter', email: 'a@example.org' }
 
   test.each([

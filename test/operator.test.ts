@@ -1,77 +1,76 @@
-/** The statements of docs/security.md by which whoever runs the app ends sessions, run as they stand there. */
+/** The statements of docs/operator.md for an operator without a checkout, run as they stand there. */
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { newBrowser, type Browser } from './browser.ts'
 import { query } from './database.ts'
-import { PASSWORD, signedInPerson, type Person } from './people.ts'
+import {
+  emailKindsTo,
+  isSignedIn,
+  newAddress,
+  otherBrowserOf,
+  signedInPerson,
+  type Person,
+} from './people.ts'
 
-const page = await readFile('docs/security.md', 'utf8')
-const [, chapter = ''] = page.split("## Ending somebody's sessions")
-const [section = ''] = chapter.split('\n## ')
-const statements = Array.from(section.matchAll(/```sql\n([\s\S]*?)```/g), ([, statement = '']) => statement)
-const [endOne = '', shutOne = '', endAll = ''] = statements
+const page = await readFile('docs/operator.md', 'utf8')
+const [, section = ''] = page.split('\n## Without a checkout\n')
+const statements = Array.from(section.matchAll(/```sql\n([^]*?)```/g), ([, statement = '']) => statement)
 
-const signIn = (browser: Browser, { email }: Person) =>
-  browser.send('login', 'POST', { email, password: PASSWORD })
-
-/** By its cookie and by its access token, which is then looked at on the row. */
-async function isSignedIn({ browser }: Person, accessToken: string): Promise<boolean[]> {
-  const byBearer = { authorization: `Bearer ${accessToken}` }
-  return [
-    (await browser.send('account', 'GET')).status === 200,
-    (await newBrowser().send('account', 'GET', undefined, byBearer)).status === 200,
-  ]
+/** Runs the statement that calls this function, for this address. Resolves to the results of its rows. */
+async function run(name: string, email = 'nobody@example.org'): Promise<unknown[]> {
+  const statement = statements.find((each) => each.includes(`latchkey.${name}(`)) ?? ''
+  const rows = await query(statement.replace('person@example.org', email))
+  return rows.map((row) => row[name])
 }
 
-const accessTokenOf = async ({ browser }: Person) =>
-  (await browser.send('refresh', 'POST', {})).body.accessToken as string
-
-async function eventsOf({ email }: Person): Promise<unknown[]> {
-  const events = await query(
-    `SELECT e.detail FROM events e JOIN users u ON u.id = e.user_id JOIN sessions s ON s.id = e.session_id
-     WHERE e.kind = 'session-ended' AND u.email = $1`,
+const eventsOf = ({ email }: Person) =>
+  query(
+    `SELECT kind, detail FROM events WHERE user_id = (SELECT id FROM users WHERE email = $1)
+       AND request_id = 'operator:console' ORDER BY id`,
     email,
   )
-  return events.map(({ detail }) => detail)
-}
 
-test('the page has three of them under that heading', () => {
-  expect(statements).toHaveLength(3)
-})
+const revoked = { kind: 'session-revoked', detail: { reason: 'operator' } }
 
-test("[ASVS 7.4.5] one account's sessions are ended, and no one else's; the account can sign in again", async () => {
+test("[ASVS 7.4.5] an account's sessions are revoked, and nobody else's; the account can sign in again", async () => {
   const [person, other] = [await signedInPerson(), await signedInPerson()]
-  const second = newBrowser()
-  await signIn(second, person)
-  const [accessToken, others] = [await accessTokenOf(person), await accessTokenOf(other)]
-  await query(endOne.replace('person@example.org', person.email))
-  expect(await isSignedIn(person, accessToken)).toEqual([false, false])
-  expect((await second.send('refresh', 'POST', {})).body.code).toBe('session-ended')
-  expect(await isSignedIn(other, others)).toEqual([true, true])
-  expect(await eventsOf(person)).toEqual([{ because: 'operator' }, { because: 'operator' }])
-  expect((await signIn(newBrowser(), person)).status).toBe(200)
+  const second = await otherBrowserOf(person)
+  expect(await run('admin_revoke_sessions', person.email)).toEqual([{ kind: 'done', revoked: 2 }])
+  expect(await isSignedIn(person.browser)).toBe(false)
+  expect(await isSignedIn(second)).toBe(false)
+  expect(await isSignedIn(other.browser)).toBe(true)
+  expect(await eventsOf(person)).toEqual([revoked, revoked])
+  expect(await isSignedIn(await otherBrowserOf(person))).toBe(true)
 })
 
-test('[ASVS 7.4.2] [ASVS 7.4.5] an account that is shut stays shut, and its sessions are not back when it is opened again', async () => {
+test('[ASVS 7.4.2] [ASVS 7.4.5] a disabled account has no session', async () => {
   const person = await signedInPerson()
-  const accessToken = await accessTokenOf(person)
-  await query(shutOne.replace('person@example.org', person.email))
-  expect(await isSignedIn(person, accessToken)).toEqual([false, false])
-  expect((await signIn(newBrowser(), person)).body.code).toBe('invalid-credentials')
-  expect(await eventsOf(person)).toEqual([{ because: 'operator' }])
-
-  await query('UPDATE users SET disabled_at = NULL WHERE email = $1', person.email)
-  expect(await isSignedIn(person, accessToken)).toEqual([false, false])
-  expect((await signIn(newBrowser(), person)).status).toBe(200)
+  expect(await run('admin_disable', person.email)).toEqual([{ kind: 'done', changed: true, revoked: 1 }])
+  expect(await isSignedIn(person.browser)).toBe(false)
+  expect(await eventsOf(person)).toEqual([{ kind: 'account-disabled', detail: { by: 'operator' } }, revoked])
 })
 
-test("[ASVS 7.4.5] everyone's sessions are ended, each with an event", async () => {
+test('a forced reset removes the password and queues the email', async () => {
+  const person = await signedInPerson()
+  expect(await run('admin_force_reset', person.email)).toMatchObject([{ kind: 'done', revoked: 1 }])
+  expect(await isSignedIn(person.browser)).toBe(false)
+  expect((await emailKindsTo(person.email)).at(-1)).toBe('reset-required')
+})
+
+test("[ASVS 7.4.5] everyone's sessions are revoked, each with an event", async () => {
   const people = [await signedInPerson(), await signedInPerson()]
-  const accessTokens = await Promise.all(people.map(accessTokenOf))
-  await query(endAll)
-  for (const [index, person] of people.entries()) {
-    expect(await isSignedIn(person, accessTokens[index] ?? '')).toEqual([false, false])
-    expect(await eventsOf(person)).toEqual([{ because: 'operator' }])
+  const [first] = await run('admin_revoke_everyones_sessions')
+  expect(first).toMatchObject({ kind: 'done' })
+  expect(await run('admin_revoke_everyones_sessions')).toMatchObject([{ revoked: 0 }])
+  for (const person of people) {
+    expect(await isSignedIn(person.browser)).toBe(false)
+    expect(await eventsOf(person)).toEqual([revoked])
   }
-  expect(await query('SELECT 1 FROM sessions WHERE revoked_at IS NULL AND expires_at > now()')).toEqual([])
+})
+
+test('an address without an account changes nothing', async () => {
+  const before = await query('SELECT count(*) FROM events')
+  for (const name of ['admin_revoke_sessions', 'admin_disable', 'admin_force_reset']) {
+    expect(await run(name, newAddress())).toEqual([])
+  }
+  expect(await query('SELECT count(*) FROM events')).toEqual(before)
 })

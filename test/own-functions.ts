@@ -1,4 +1,4 @@
-/** The functions with modules of their own: what the environment says at this moment is what they read. */
+/** The functions, with modules of their own that read the environment as it is at this moment. */
 import { randomInt } from 'node:crypto'
 import { parseSetCookie } from 'cookie'
 import { vi } from 'vitest'
@@ -7,7 +7,7 @@ import { holdAgainstContract } from './contract.ts'
 
 export type Cookies = Map<string, string>
 
-/** Calls them as one browser does: from an address of its own, with its cookies, which the answers change. */
+/** Calls them as a browser does, with cookies that the responses change. Each call comes from a new address. */
 export async function functionsOfNow(origin: string) {
   vi.resetModules()
   const functions = {

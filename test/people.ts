@@ -1,4 +1,4 @@
-/** People of the tests: addresses that nobody else uses, mails read from the inbox, and the way to an account. */
+/** The people in the tests: unique addresses, what is in their mailboxes, and how they get an account. */
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import type { Mail } from '../dev/inbox.ts'
@@ -18,34 +18,40 @@ export async function mailsTo(address: string): Promise<Mail[]> {
   return messages.filter((mail) => mail.to.includes(address))
 }
 
-/** The newest mail to an address; fails when there is none. */
+/** What was emailed to an address, by kind, the oldest first. Words are for reviewers. */
+export async function emailKindsTo(address: string): Promise<string[]> {
+  const rows = await query('SELECT kind FROM outbox WHERE recipient = $1 ORDER BY created_at, id', address)
+  return rows.map(({ kind }) => kind)
+}
+
+/** The newest email to an address. Throws when there is none. */
 export async function newestMailTo(address: string): Promise<Mail> {
   const mail = (await mailsTo(address)).at(-1)
-  if (mail === undefined) throw new Error('there is no mail to that address')
+  if (mail === undefined) throw new Error('no email went to that address')
   return mail
 }
 
-/** The token of a mail's link, from its fragment. */
+/** The token in an email's link, from the fragment. */
 export function tokenIn(mail: Mail): string {
   const token = /#token=([\w-]+)/.exec(mail.text ?? '')?.[1]
-  if (token === undefined) throw new Error('there is no link in that mail')
+  if (token === undefined) throw new Error('that email has no link')
   return token
 }
 
-/** As if so many wrong passwords in a row had been counted in every bucket of an account, and their last wait were over. */
+/** Sets every count of failures that an account has, with the last wait over. */
 export async function failedBefore(email: string, failures: number): Promise<void> {
   await query(
-    `UPDATE password_attempts SET failures = $2, next_attempt_at = now()
+    `UPDATE login_attempts SET failures = $2, next_attempt_at = now()
      WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
     email,
     failures,
   )
 }
 
-/** Wrong passwords in a row that an account's buckets have. */
+/** The counts of failures that an account has, one for each place they are counted in. */
 export async function failuresOf(email: string): Promise<number[]> {
   const rows = await query(
-    'SELECT failures FROM password_attempts WHERE user_id = (SELECT id FROM users WHERE email = $1) ORDER BY 1',
+    'SELECT failures FROM login_attempts WHERE user_id = (SELECT id FROM users WHERE email = $1) ORDER BY 1',
     email,
   )
   return rows.map(({ failures }) => failures)
@@ -57,6 +63,7 @@ export interface Person {
   browser: Browser
 }
 
+/** Registered in `browser`, which has the registration cookie. The link is in the mailbox. */
 export async function registeredPerson(password = PASSWORD): Promise<Person> {
   const person = { email: newAddress(), password, browser: newBrowser() }
   const answer = await person.browser.send('register', 'POST', { email: person.email, password })
@@ -64,17 +71,40 @@ export async function registeredPerson(password = PASSWORD): Promise<Person> {
   return person
 }
 
+/**
+ * Has an account and is signed out. The link was opened in another browser, with the password, which opens no session:
+ * the account never had one, and `browser` has no cookie.
+ */
 export async function verifiedPerson(password = PASSWORD): Promise<Person> {
+  const { email } = await registeredPerson(password)
+  const token = tokenIn(await newestMailTo(email))
+  const answer = await newBrowser().send('verify', 'PUT', { token, password })
+  expect([answer.status, answer.body]).toEqual([200, { status: 'verified' }])
+  return { email, password, browser: newBrowser() }
+}
+
+/**
+ * Has an account and is signed in, by the one session that verifying in the browser that registered opens. Its method
+ * is `email`; where a test is about signing in with the password, take `verifiedPerson` and log in.
+ */
+export async function signedInPerson(password = PASSWORD): Promise<Person> {
   const person = await registeredPerson(password)
   const token = tokenIn(await newestMailTo(person.email))
   const answer = await person.browser.send('verify', 'PUT', { token })
-  expect(answer.status).toBe(200)
+  expect([answer.status, answer.body.status]).toEqual([200, 'signed-in'])
   return person
 }
 
-export async function signedInPerson(password = PASSWORD): Promise<Person> {
-  const person = await verifiedPerson(password)
-  const answer = await person.browser.send('login', 'POST', { email: person.email, password })
+/** Another browser in which somebody signs in with the password. */
+export async function otherBrowserOf(person: Person, headers: Record<string, string> = {}): Promise<Browser> {
+  const browser = newBrowser()
+  const { email, password } = person
+  const answer = await browser.send('login', 'POST', { email, password }, headers)
   expect(answer.status).toBe(200)
-  return person
+  return browser
+}
+
+/** Whether a browser still has a live session. */
+export async function isSignedIn(browser: Browser): Promise<boolean> {
+  return (await browser.send('refresh', 'POST', {})).status === 200
 }

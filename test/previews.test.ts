@@ -126,14 +126,14 @@ describe('the mails of a preview', () => {
     expect(await mailsTo(email)).toEqual([])
     const mail = await outboxOf(email)
     expect([mail.sent_at, mail.failed_at === null, mail.attempts]).toEqual([null, false, 1])
-    expect(await query("SELECT kind, detail FROM events WHERE detail->>'mail' = $1", mail.id)).toEqual([
-      { kind: 'mail-held', detail: { mail: mail.id, reason: 'the recipient is not in MAIL_ALLOW' } },
+    expect(await query("SELECT kind, detail FROM events WHERE detail->>'email' = $1", mail.id)).toEqual([
+      { kind: 'email-held', detail: { email: mail.id, reason: 'the recipient is not in MAIL_ALLOW' } },
     ])
 
     // It is over: no later run tries it again.
     await query('UPDATE outbox SET next_attempt_at = now() WHERE recipient = $1', email)
     const { status, body } = await preview(new Map(), 'maintenance', 'GET', undefined, cron())
-    expect([status, body.mail]).toMatchObject([200, { sent: 0, held: 0, givenUp: 0 }])
+    expect([status, body.emails]).toMatchObject([200, { sent: 0, held: 0, failed: 0 }])
     expect(await mailsTo(email)).toEqual([])
   })
 
@@ -172,14 +172,14 @@ describe('the mails of a preview', () => {
       await registered(preview, email)
       expect(await mailsTo(email), stage).toHaveLength(1)
       const { body } = await preview(new Map(), 'maintenance', 'GET', undefined, cron())
-      expect(body.mail, stage).toMatchObject({ sent: 0, held: 0, givenUp: 0, waiting: 1 })
+      expect(body.emails, stage).toMatchObject({ sent: 0, held: 0, failed: 0, waiting: 1 })
       expect(await mailsTo(waiting), stage).toEqual([])
       expect(await outboxOf(waiting), stage).toMatchObject({ sent_at: null, failed_at: null, attempts: 0 })
     }
 
     const production = await deploymentOf(PRODUCTION)
     const { body } = await production(new Map(), 'maintenance', 'GET', undefined, cron())
-    expect(body.mail).toMatchObject({ sent: 1, waiting: 0 })
+    expect(body.emails).toMatchObject({ sent: 1, waiting: 0 })
     expect(await mailsTo(waiting)).toHaveLength(1)
   })
 
@@ -188,14 +188,14 @@ describe('the mails of a preview', () => {
     await owe(waiting)
     const preview = await deploymentOf({ ...PREVIEW, MAIL_ALLOW: '@example.org' })
     const { body } = await preview(new Map(), 'maintenance', 'GET', undefined, cron())
-    expect(body.mail).toMatchObject({ sent: 1, waiting: 0 })
+    expect(body.emails).toMatchObject({ sent: 1, waiting: 0 })
     expect(await mailsTo(waiting)).toHaveLength(1)
   })
 })
 
 describe('a database that refuses the functions', () => {
   test.each([
-    ['the role', (url: URL) => void (url.username = 'nobody_known'), /^28\w{3}: .*role or the password/],
+    ['the role', (url: URL) => void (url.username = 'nobody_known'), /^refused: .*role or the password/],
     [
       'its name',
       (url: URL) => void (url.pathname = '/no_such_database'),

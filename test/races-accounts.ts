@@ -3,8 +3,8 @@ import { v7 as newId } from 'uuid'
 import { mailCode, type MailCodePurpose } from '../lib/mail-code.ts'
 import { expiryIn, openMailToken, sealMailToken, type MailTokenPurpose } from '../lib/mail-token.ts'
 import { hashPassword } from '../lib/passwords.ts'
-import { hashFamily, newFamily, sealRefreshToken, type RefreshToken } from '../lib/refresh-token.ts'
-import { sealRegistration } from '../lib/registration-cookie.ts'
+import { hashFamily, newFamily, signRefreshToken, type RefreshToken } from '../lib/refresh-token.ts'
+import { signRegistrationCookie } from '../lib/registration-cookie.ts'
 import { query } from './database.ts'
 import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
 
@@ -27,23 +27,28 @@ export interface InsertedAccount {
   sessions: InsertedSession[]
 }
 
-/** An account with PASSWORD and so many sessions, each a minute old and so due to turn; the first is the oldest. */
+/**
+ * An account with PASSWORD and so many sessions of Firefox on Linux, each a minute old and so due to rotate; the first is
+ * the oldest.
+ */
 export async function insertAccount(sessionCount: number): Promise<InsertedAccount> {
   const id = newId()
   const email = newAddress()
   await query(
-    `INSERT INTO users (id, email, email_key, password_hash, email_verified_at) VALUES ($1, $2, $2, $3, now())`,
+    `INSERT INTO users (id, email, email_normalized, password_hash, email_verified_at) VALUES ($1, $2, $2, $3, now())`,
     id,
     email,
     passwordHashes[PASSWORD],
   )
   const sessions = Array.from({ length: sessionCount }, () => {
-    const token = { family: newFamily(), generation: 0 }
-    return { id: newId(), token, cookie: sealRefreshToken(token) }
+    const token = { family: newFamily(), counter: 0 }
+    return { id: newId(), token, cookie: signRefreshToken(token) }
   })
   await query(
-    `INSERT INTO sessions (id, user_id, family_hash, expires_at, ends_at, turned_at, created_at, last_used_at)
-     SELECT given.id, $1, given.family_hash, now() + interval '7 days', now() + interval '30 days', past.at, past.at, past.at
+    `INSERT INTO sessions (id, user_id, family_hash, method, persistent, idle_expires_at, absolute_expires_at,
+       rotated_at, created_at, last_used_at, last_client)
+     SELECT given.id, $1, given.family_hash, 'password', true, now() + interval '7 days', now() + interval '30 days',
+       past.at, past.at, past.at, 'Firefox on Linux'
      FROM unnest($2::uuid[], $3::bytea[]) WITH ORDINALITY AS given (id, family_hash, place),
        LATERAL (SELECT now() - interval '2 minutes' + make_interval(secs => given.place) AS at) AS past`,
     id,
@@ -61,7 +66,7 @@ export async function insertMailToken(
 ): Promise<string> {
   const token = { id: newId(), expiresAt: expiryIn(600) }
   await query(
-    `INSERT INTO mail_tokens (id, user_id, purpose, new_email, new_email_key, expires_at) VALUES ($1, $2, $3, $4, $4, $5)`,
+    `INSERT INTO one_time_tokens (id, user_id, purpose, new_email, new_email_normalized, expires_at) VALUES ($1, $2, $3, $4, $4, $5)`,
     token.id,
     account.id,
     purpose,
@@ -94,13 +99,33 @@ export async function insertRegistration(
 ): Promise<InsertedRegistration> {
   const token = { id: newId(), expiresAt: expiryIn(600) }
   await query(
-    `INSERT INTO registrations (id, email, email_key, password_hash, expires_at) VALUES ($1, $2, $2, $3, $4)`,
+    `INSERT INTO registrations (id, email, email_normalized, password_hash, expires_at) VALUES ($1, $2, $2, $3, $4)`,
     token.id,
     email,
     passwordHashes[password],
     token.expiresAt,
   )
-  return { email, token: sealMailToken('registration-mail', token), cookie: sealRegistration(token.id) }
+  return {
+    email,
+    token: sealMailToken('registration-mail', token),
+    cookie: signRegistrationCookie({ registrationId: token.id, persistent: true }),
+  }
+}
+
+/** The old address's link beside the new one's: it cancels. */
+export function cancelBeside(link: string): string {
+  const opened = openMailToken(['email-change-mail'], link)
+  if (opened.kind !== 'open') throw new Error('that is no link of this purpose')
+  return sealMailToken('email-change-stop-mail', opened.token)
+}
+
+/** A destructured session that is there. */
+export function sessionsOf(account: InsertedAccount): [InsertedSession, InsertedSession, InsertedSession] {
+  const [first, second = first, third = second] = account.sessions
+  if (first === undefined || second === undefined || third === undefined) {
+    throw new Error('there is no session')
+  }
+  return [first, second, third]
 }
 
 /** The six digits beside a mailed link. */

@@ -24,6 +24,8 @@ export interface Call {
   session?: string | undefined
   /** The registration cookie's value. */
   registration?: string
+  /** Firefox on Linux where there is none. */
+  userAgent?: string
   /** Sets out when the others are half way: they wait, or they have been answered. */
   setsOutLater?: true
 }
@@ -35,18 +37,24 @@ export interface Processes {
 }
 
 const LOG_DELAY_MS = 50
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-export async function startProcesses(count: number): Promise<Processes> {
+export async function startProcesses(
+  count: number,
+  environment: Record<string, string> = {},
+): Promise<Processes> {
   const reasons = new Map<string, string>()
   const onLine = (line: string) => {
     const { requestId, reason } = logEntry(line)
     if (requestId !== undefined && reason !== undefined) reasons.set(requestId, reason)
   }
-  const started = await Promise.all(Array.from({ length: count }, () => startHandler({ onLine })))
+  const started = await Promise.all(
+    Array.from({ length: count }, () => startHandler({ onLine, environment })),
+  )
   let next = 0
 
   return {
-    async call({ target, method, body, session, registration }) {
+    async call({ target, method, body, session, registration, userAgent = FIREFOX }) {
       const requestId = randomUUID()
       const port = started[next++ % count]?.port
       const cookies = [
@@ -59,6 +67,7 @@ export async function startProcesses(count: number): Promise<Processes> {
           'sec-fetch-site': 'same-origin',
           origin: APP_ORIGIN,
           'x-vercel-id': requestId,
+          'user-agent': userAgent,
           // Another source each time: what is raced here is not the rate limit.
           'x-real-ip': `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`,
           ...(cookies.length > 0 && { cookie: cookies.join('; ') }),

@@ -2,150 +2,25 @@
  * Races across real processes: parallel requests over HTTP to several instances, as on Vercel. Each round begins with its
  * own account. `RACE_ROUNDS` says how many rounds of each race; `npm run test:races` runs many.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool, type PoolClient } from 'pg'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { maximum } from '../lib/limits.ts'
 import { openRefreshToken } from '../lib/refresh-token.ts'
 import { query } from './database.ts'
 import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
 import {
+  cancelBeside,
   codeBeside,
   insertAccount,
   insertMailToken,
   insertRegistration,
   insertWaitingMail,
+  sessionsOf,
   type InsertedAccount,
-  type InsertedSession,
 } from './races-accounts.ts'
-import { startProcesses, type Call, type Processes, type RaceAnswer } from './races-processes.ts'
-import { databaseUrl, inbox } from './setup-stack.ts'
+import { call, countDeadlocks, rounds } from './races-harness.ts'
+import type { Call, RaceAnswer } from './races-processes.ts'
 
-const ROUNDS = Number(process.env['RACE_ROUNDS'] ?? 12)
-const PROCESSES = 4
-const RACES_AT_ONCE = 4
-/** Some ten times what a round takes on two cores that have nothing else to do. */
-const ROUND_DEADLINE_MS = 5_000
-const SESSION_LIMIT = 50
-const MAX_VIOLATIONS_TOLD = 5
-
-let processes: Processes
-const pool = new Pool({ connectionString: databaseUrl, max: RACES_AT_ONCE })
-
-vi.setConfig({ maxConcurrency: RACES_AT_ONCE, testTimeout: 60_000 + ROUNDS * ROUND_DEADLINE_MS })
-beforeAll(async () => {
-  // The mails are not the point, and taking them would slow the rest down.
-  inbox.fault = () => ({ kind: 'status', code: 500 })
-  processes = await startProcesses(PROCESSES)
-})
-afterAll(async () => {
-  await processes.stop()
-  await pool.end()
-})
-
-/** A test's body that runs every round and tells each violation. Any answer of 5xx is one: a deadlock shows as a 503. */
-function rounds(round: (meet: Meeting) => Promise<void>): () => Promise<void> {
-  return async () => {
-    const violations: string[] = []
-    for (let number = 1; number <= ROUNDS && violations.length < MAX_VIOLATIONS_TOLD; number += 1) {
-      try {
-        await round(meeting(number))
-      } catch (error) {
-        violations.push(`round ${number}: ${error instanceof Error ? error.message : String(error)}`)
-      }
-    }
-    expect(violations).toEqual([])
-  }
-}
-
-// --- How the calls meet ---
-
-/** About what a hash takes, so that a call with one meets a call without one. */
-const HASH_MS = 40
-const REQUEST_MS = 12
-
-/** The rows that all calls wait for, then run at once; the calls of every fourth meeting just come as they come. */
-const HELD_ROWS = [
-  undefined,
-  'SELECT FROM sessions WHERE user_id = $1 FOR UPDATE',
-  'SELECT FROM users WHERE id = $1 FOR UPDATE',
-  // The last rows that a deletion comes to: so that others meet it half way.
-  'SELECT FROM outbox WHERE recipient = (SELECT email FROM users WHERE id = $1) FOR UPDATE',
-]
-const LONGEST_HOLD_MS = 500
-const LOOK_EVERY_MS = 20
-
-/** Sends calls so that they run at the same time; the answers are in the order of the calls. */
-type Meeting = (account: InsertedAccount | undefined, calls: Call[]) => Promise<RaceAnswer[]>
-
-function meeting(roundNumber: number): Meeting {
-  return async (account, calls) => {
-    const hashing = calls.some(({ body }) => body && JSON.stringify(body).includes('assword'))
-    const send = async (call: Call) => {
-      await sleep(Math.random() * (hashing ? HASH_MS : REQUEST_MS))
-      return processes.call(call)
-    }
-    const held = HELD_ROWS[roundNumber % HELD_ROWS.length]
-    if (account === undefined || held === undefined) return all(calls.map(send))
-    return holding({ rows: held, accountId: account.id }, calls, send)
-  }
-}
-
-interface Held {
-  rows: string
-  accountId: string
-}
-
-/** Holds rows until every call waits for one of them or has been answered. */
-async function holding(
-  { rows, accountId }: Held,
-  calls: Call[],
-  send: (call: Call) => Promise<RaceAnswer>,
-): Promise<RaceAnswer[]> {
-  const holder = await pool.connect()
-  try {
-    await holder.query('BEGIN')
-    await holder.query(rows, [accountId])
-    let answered = 0
-    const count = () => void (answered += 1)
-    const start = (call: Call) => {
-      const answer = send(call)
-      answer.then(count, count)
-      return answer
-    }
-    const allStopped = async (started: number) => {
-      const until = Date.now() + LONGEST_HOLD_MS
-      while (Date.now() < until && answered + (await waitingFor(holder)) < started) await sleep(LOOK_EVERY_MS)
-    }
-
-    const sooner = calls.filter((call) => !call.setsOutLater)
-    const answers = new Map(sooner.map((call) => [call, start(call)]))
-    await allStopped(sooner.length)
-    for (const call of calls) if (!answers.has(call)) answers.set(call, start(call))
-    if (sooner.length < calls.length) await allStopped(calls.length)
-    await holder.query('COMMIT')
-    return await all(calls.flatMap((call) => answers.get(call) ?? []))
-  } finally {
-    holder.release()
-  }
-}
-
-/** How many wait for this transaction, or for one that does. */
-async function waitingFor(holder: PoolClient): Promise<number> {
-  const { rows } = await holder.query(
-    `WITH RECURSIVE waiting AS (SELECT pid, pg_blocking_pids(pid) AS blockers FROM pg_stat_activity
-       WHERE wait_event_type = 'Lock' AND datname = current_database()),
-     behind AS (SELECT pid FROM waiting WHERE pg_backend_pid() = ANY (blockers)
-       UNION SELECT waiting.pid FROM waiting JOIN behind ON behind.pid = ANY (waiting.blockers))
-     SELECT count(*)::int AS count FROM behind`,
-  )
-  return rows[0]?.count ?? 0
-}
-
-/** Waits for all of them, so that no round runs into the next one. */
-async function all(calls: Promise<RaceAnswer>[]): Promise<RaceAnswer[]> {
-  await Promise.allSettled(calls)
-  return Promise.all(calls)
-}
+const SESSION_LIMIT = maximum.sessionsPerAccount
 
 // --- The calls ---
 
@@ -196,17 +71,16 @@ const changePassword = (session: string, newPassword: string): Call => ({
 const changeEmail = (session: string, email: string): Call => ({
   target: 'account',
   method: 'PATCH',
-  body: { currentPassword: PASSWORD, email },
+  body: { email },
   session,
 })
 const deleteAccount = (session: string): Call => ({
   target: 'account',
   method: 'DELETE',
-  body: { currentPassword: PASSWORD },
   session,
 })
 
-const times = (count: number, call: Call): Call[] => Array.from({ length: count }, () => ({ ...call }))
+const times = (count: number, one: Call): Call[] => Array.from({ length: count }, () => ({ ...one }))
 const newPasswords = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `a new good password ${index}`)
 
@@ -216,7 +90,7 @@ const sortedStatuses = (answers: RaceAnswer[]) => answers.map(({ status }) => st
 
 async function liveSessions(account: InsertedAccount): Promise<string[]> {
   const rows = await query(
-    'SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()',
+    'SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > now()',
     account.id,
   )
   return rows.map(({ id }) => id)
@@ -225,17 +99,17 @@ async function liveSessions(account: InsertedAccount): Promise<string[]> {
 /** Every token that anybody was given is refused. */
 async function expectDead(tokens: (string | undefined)[]): Promise<void> {
   for (const token of new Set(tokens.filter((text) => text !== undefined && text !== ''))) {
-    const answer = await processes.call(refresh(token ?? ''))
+    const answer = await call(refresh(token ?? ''))
     expect([answer.status, answer.code]).toEqual([401, 'session-ended'])
   }
 }
 
 async function expectAlive(token: string | undefined): Promise<void> {
-  expect((await processes.call(refresh(token ?? ''))).status).toBe(200)
+  expect((await call(refresh(token ?? ''))).status).toBe(200)
 }
 
 async function expectPassword(email: string, password: string): Promise<void> {
-  expect((await processes.call(login(email, password))).status).toBe(200)
+  expect((await call(login(email, password))).status).toBe(200)
 }
 
 /** A refresh either got its token or was told that the session has ended; it never cleared a cookie by losing. */
@@ -251,16 +125,8 @@ function expectGotOrEnded(answers: RaceAnswer[]): void {
 /** No race may look like theft. */
 async function expectNoTheft(account: InsertedAccount): Promise<void> {
   expect(
-    await query("SELECT id FROM sessions WHERE user_id = $1 AND revoked_because = 'theft'", account.id),
+    await query("SELECT id FROM sessions WHERE user_id = $1 AND revocation_reason = 'reuse'", account.id),
   ).toEqual([])
-}
-
-/** A destructured session that is there. */
-function sessionsOf(account: InsertedAccount): [InsertedSession, InsertedSession, InsertedSession] {
-  const [first, second = first, third = second] = account.sessions
-  if (first === undefined || second === undefined || third === undefined)
-    throw new Error('there is no session')
-  return [first, second, third]
 }
 
 // --- The races ---
@@ -274,9 +140,9 @@ test.concurrent(
     expect(new Set(sortedStatuses(answers))).toEqual(new Set([200]))
     const [successor, ...others] = new Set(answers.map((answer) => answer.session))
     expect(others).toEqual([])
-    expect(openRefreshToken(successor)?.generation).toBe(1)
-    const [row] = await query('SELECT generation, revoked_at FROM sessions WHERE id = $1', session.id)
-    expect(row).toEqual({ generation: '1', revoked_at: null })
+    expect(openRefreshToken(successor)?.counter).toBe(1)
+    const [row] = await query('SELECT counter, revoked_at FROM sessions WHERE id = $1', session.id)
+    expect(row).toEqual({ counter: '1', revoked_at: null })
     await expectAlive(successor)
   }),
 )
@@ -341,12 +207,14 @@ test.concurrent(
 )
 
 test.concurrent(
-  'redeem and redeem: a registration is spent once and makes one account',
+  'redeem and redeem: a registration is consumed once and makes one account',
   rounds(async (meet) => {
     const registration = await insertRegistration(newAddress(), PASSWORD)
     const answers = await meet(undefined, times(8, verify(registration.token, registration.cookie)))
     expect(sortedStatuses(answers)).toEqual([200, ...Array<number>(7).fill(410)])
-    expect(await query('SELECT email FROM users WHERE email_key = $1', registration.email)).toHaveLength(1)
+    expect(
+      await query('SELECT email FROM users WHERE email_normalized = $1', registration.email),
+    ).toHaveLength(1)
     await expectPassword(registration.email, PASSWORD)
   }),
 )
@@ -376,7 +244,7 @@ test.concurrent(
     const answers = await meet(account, times(4, redeemCode(account.email, code)))
     const [won, ...lost] = answers.toSorted((one, other) => one.status - other.status)
     expect(won?.status).toBe(200)
-    for (const answer of lost) expect(['token-spent', 'code-invalid']).toContain(answer.code)
+    for (const answer of lost) expect(['token-already-used', 'code-invalid']).toContain(answer.code)
     expect(await liveSessions(account)).toEqual([])
     await expectPassword(account.email, OTHER_PASSWORD)
   }),
@@ -389,9 +257,9 @@ test.concurrent(
     const code = codeBeside('reset-mail', await insertMailToken(account, 'reset'))
     const guesses = await meet(account, times(8, redeemCode(account.email, otherThan(code))))
     expect(new Set(guesses.map((answer) => answer.code))).toEqual(new Set(['code-invalid']))
-    const tries = await query('SELECT code_attempts FROM mail_tokens WHERE user_id = $1', account.id)
+    const tries = await query('SELECT code_attempts FROM one_time_tokens WHERE user_id = $1', account.id)
     expect(tries).toEqual([{ code_attempts: 5 }])
-    expect((await processes.call(redeemCode(account.email, code))).code).toBe('code-invalid')
+    expect((await call(redeemCode(account.email, code))).code).toBe('code-invalid')
   }),
 )
 
@@ -406,7 +274,7 @@ test.concurrent(
     const calls = registrations.flatMap(({ token, cookie }) => times(3, verify(token, cookie)))
     const answers = await meet(undefined, calls)
     expect(sortedStatuses(answers)).toEqual([200, ...Array<number>(5).fill(410)])
-    expect(await query('SELECT email FROM users WHERE email_key = $1', email)).toHaveLength(1)
+    expect(await query('SELECT email FROM users WHERE email_normalized = $1', email)).toHaveLength(1)
     const won = answers.findIndex(({ status }) => status === 200)
     await expectPassword(email, won < 3 ? PASSWORD : OTHER_PASSWORD)
   }),
@@ -711,14 +579,34 @@ test.concurrent(
     const registration = await insertRegistration(newEmail, PASSWORD)
     const answers = await meet(undefined, [...calls, verify(registration.token, registration.cookie)])
     expect(sortedStatuses(answers)).toEqual([200, 410, 410])
-    expect(await query('SELECT id FROM users WHERE email_key = $1', newEmail)).toHaveLength(1)
+    expect(await query('SELECT id FROM users WHERE email_normalized = $1', newEmail)).toHaveLength(1)
   }),
 )
+
+test.concurrent(
+  'cancel and confirm a change of address: one of them has it, and a new address is one that was confirmed',
+  rounds(async (meet) => {
+    const account = await insertAccount(1)
+    const [first] = sessionsOf(account)
+    const newEmail = newAddress()
+    const token = await insertMailToken(account, 'email-change', newEmail)
+    const [canceled, confirmed] = await meet(account, [
+      { target: 'verify', method: 'PUT', body: { cancel: cancelBeside(token) } },
+      confirmEmail(token, first.cookie),
+    ])
+    expect([canceled?.status, confirmed?.status].toSorted()).toEqual([200, 410])
+    await expectPassword(confirmed?.status === 200 ? newEmail : account.email, PASSWORD)
+  }),
+)
+
+test('no pair of calls has met in a deadlock', async () => {
+  expect(await countDeadlocks()).toBe(0)
+})
 
 async function expectGone(account: InsertedAccount): Promise<void> {
   const left = await query(
     `SELECT 1 FROM users WHERE id = $1 UNION ALL SELECT 1 FROM sessions WHERE user_id = $1
-     UNION ALL SELECT 1 FROM mail_tokens WHERE user_id = $1`,
+     UNION ALL SELECT 1 FROM one_time_tokens WHERE user_id = $1`,
     account.id,
   )
   expect(left).toEqual([])

@@ -1,5 +1,5 @@
 /**
- * Whether two samples come from one distribution, by ranks: nothing is assumed about its shape, and one slow answer
+ * Whether two samples come from one distribution, by ranks: this assumes nothing about its shape, and one slow response
  * weighs no more than any other.
  */
 
@@ -7,8 +7,8 @@ export interface RankComparison {
   /** Mann and Whitney's U of the first sample: in how many pairs its value is the greater one, a tie counting half. */
   u: number
   /**
-   * Vargha and Delaney's A: how likely a value of the first sample is the greater of a random pair, 0.5 when the two are
-   * alike. It is U over the number of pairs.
+   * Vargha and Delaney's A: how likely a value of the first sample is the greater of a random pair, 0.5 when the two
+   * are alike. It is U over the number of pairs.
    */
   effect: number
   /** Standard error of `effect` when both come from one distribution, corrected for ties. */

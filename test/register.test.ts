@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import {
+  emailKindsTo,
   mailsTo,
   newAddress,
   newestMailTo,
@@ -14,16 +15,16 @@ import {
 import { gateway } from './setup-stack.ts'
 
 describe('register', () => {
-  test('[ASVS 2.3.1] it makes no account, only a registration', async () => {
+  test('[ASVS 2.3.1] it creates a registration and no account', async () => {
     const email = newAddress()
     await newBrowser().send('register', 'POST', { email, password: PASSWORD })
     expect(await query('SELECT 1 FROM users WHERE email = $1', email)).toHaveLength(0)
     const [registration] = await query('SELECT * FROM registrations WHERE email = $1', email)
     expect(registration.password_hash).toMatch(/^\$argon2id\$/)
-    expect(registration.spent_at).toBeNull()
+    expect(registration.consumed_at).toBeNull()
   })
 
-  test('[CS Authentication register] [ASVS 6.3.8] a taken address gets the same answer, its owner another mail, and nothing is kept', async () => {
+  test('[CS Authentication register] [ASVS 6.3.8] an address that has an account gets the same response, its owner another email, and nothing is kept', async () => {
     const owner = await verifiedPerson()
     const [known, unknown] = [newBrowser(), newBrowser()]
     const taken = await known.send('register', 'POST', {
@@ -35,15 +36,17 @@ describe('register', () => {
     expect([taken.status, taken.body]).toEqual([free.status, free.body])
     expect(taken.setCookies[0]?.length).toBe(free.setCookies[0]?.length)
     expect([...taken.headers.keys()].toSorted()).toEqual([...free.headers.keys()].toSorted())
-    const mail = await newestMailTo(owner.email)
-    expect(mail.subject).toBe('You already have an account at Latchkey')
-    expect(mail.text).not.toContain('#token=')
+    expect(await emailKindsTo(owner.email)).toEqual(['confirm-registration', 'already-registered'])
+    expect((await newestMailTo(owner.email)).text).not.toContain('#token=')
     expect(
-      await query('SELECT 1 FROM registrations WHERE email_key = $1 AND spent_at IS NULL', owner.email),
+      await query(
+        'SELECT 1 FROM registrations WHERE email_normalized = $1 AND consumed_at IS NULL',
+        owner.email,
+      ),
     ).toEqual([])
   })
 
-  test('a cookie given for a taken address opens nothing', async () => {
+  test('the registration cookie for an address that has an account opens nothing', async () => {
     const owner = await verifiedPerson()
     const stranger = newBrowser()
     await stranger.send('register', 'POST', { email: owner.email, password: OTHER_PASSWORD })
@@ -62,7 +65,7 @@ describe('register', () => {
     await owner.send('register', 'POST', { email, password: PASSWORD })
     const [strangersMail, ownersMail] = await mailsTo(email)
 
-    // The owner of the mailbox presses the link that a stranger caused: the stranger's password makes no account.
+    // The owner of the mailbox opens the link that a stranger caused: that gives the stranger's password no account.
     const trapped = await owner.send('verify', 'PUT', { token: tokenIn(strangersMail!) })
     expect([trapped.status, trapped.body.code]).toEqual([403, 'password-required'])
     const withOwnPassword = await owner.send('verify', 'PUT', {
@@ -71,11 +74,18 @@ describe('register', () => {
     })
     expect([withOwnPassword.status, withOwnPassword.body.code]).toEqual([401, 'invalid-credentials'])
 
-    expect((await owner.send('verify', 'PUT', { token: tokenIn(ownersMail!) })).status).toBe(200)
-    expect((await owner.send('login', 'POST', { email, password: PASSWORD })).status).toBe(200)
+    const own = await owner.send('verify', 'PUT', { token: tokenIn(ownersMail!) })
+    expect([own.status, own.body.user?.email]).toEqual([200, email])
+    expect((await newBrowser().send('login', 'POST', { email, password: PASSWORD })).status).toBe(200)
     expect((await stranger.send('login', 'POST', { email, password: OTHER_PASSWORD })).status).toBe(401)
     const late = await stranger.send('verify', 'PUT', { token: tokenIn(strangersMail!) })
-    expect([late.status, late.body.code]).toEqual([410, 'token-spent'])
+    expect([late.status, late.body.code]).toEqual([410, 'token-already-used'])
+  })
+
+  test.each([null, 1, 'true', {}])('%j is not a choice to be remembered', async (remember) => {
+    const body = { email: newAddress(), password: PASSWORD, remember }
+    const answer = await newBrowser().send('register', 'POST', body)
+    expect([answer.status, answer.body.errors[0].pointer]).toEqual([422, '#/remember'])
   })
 
   test.each([
@@ -94,7 +104,7 @@ describe('register', () => {
     },
   )
 
-  test('[ASVS 2.1.2] [ASVS 2.2.3] a password that is the own address is refused', async () => {
+  test('[ASVS 2.1.2] [ASVS 2.2.3] a password equal to the person’s own address is refused', async () => {
     const email = `long.enough.${newAddress()}`
     const answer = await newBrowser().send('register', 'POST', { email, password: email })
     expect([answer.status, answer.body.code]).toEqual([422, 'weak-password'])
@@ -114,7 +124,7 @@ describe('register', () => {
     ])
   })
 
-  test('[ASVS 1.3.11] an address with a line break and a header behind it is refused wherever one is given', async () => {
+  test('[ASVS 1.3.11] an address with a line break and a header behind it is refused at every endpoint that takes one', async () => {
     const victim = newAddress()
     const { browser } = await signedInPerson()
     for (const lineBreak of ['\r\n', '\n', '\r', '%0d%0a', '\u2028']) {
@@ -126,7 +136,7 @@ describe('register', () => {
         ['login', 'POST', { email, password: PASSWORD }],
         ['reset', 'POST', { email }],
         ['reset', 'PUT', { email, code: '123456', password: OTHER_PASSWORD }],
-        ['account', 'PATCH', { email, currentPassword: PASSWORD }],
+        ['account', 'PATCH', { email }],
       ] as const
       for (const [name, method, body] of requests) {
         const answer = await browser.send(name, method, body)
@@ -177,7 +187,7 @@ describe('register', () => {
     expect(limited.headers.get('ratelimit')).toBe(`"register-source";r=0;t=${retryAfter}`)
   })
 
-  test('[ASVS 6.2.1] [63B-4 3.1.1.2(1)] [ASVS 6.2.5] [63B-4 3.1.1.2(5)] 14 characters are refused and 15 accepted, whichever they are', async () => {
+  test('[ASVS 6.2.1] [63B-4 3.1.1.2(1)] [ASVS 6.2.5] [63B-4 3.1.1.2(5)] 14 characters are refused and 15 accepted, whatever they are', async () => {
     const register = (password: string) =>
       newBrowser().send('register', 'POST', { email: newAddress(), password })
     for (const password of [
@@ -194,7 +204,7 @@ describe('register', () => {
     }
   })
 
-  test('[ASVS 6.1.2] [ASVS 6.2.11] the names of the product and of the host make no password', async () => {
+  test('[ASVS 6.1.2] [ASVS 6.2.11] the names of the product and of the host are no password', async () => {
     for (const password of [
       'LatchkeyLatchkey',
       'latchkey-latchkey-1',
@@ -207,9 +217,9 @@ describe('register', () => {
     }
   })
 
-  test('[ASVS 6.4.2] [63B-4 3.1.1.2(7)] [63B-4 3.1.1.2(8)] nothing takes or keeps a hint or the answer to a question', async () => {
+  test('[ASVS 6.4.2] [63B-4 3.1.1.2(7)] [63B-4 3.1.1.2(8)] nothing asks for or keeps a hint or the answer to a secret question', async () => {
     const columns = await query(
-      "SELECT table_name || '.' || column_name AS name FROM information_schema.columns WHERE table_schema = 'public'",
+      "SELECT table_name || '.' || column_name AS name FROM information_schema.columns WHERE table_schema = 'latchkey'",
     )
     expect(columns.length).toBeGreaterThan(40)
     expect(columns.filter(({ name }) => /hint|question|answer|remind|birth|maiden/.test(name))).toEqual([])

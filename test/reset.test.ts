@@ -3,10 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { v7 as newId } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import { mailCode } from '../lib/mail-code.ts'
-import { RESET_LINK_LIFETIME_SECONDS, sealMailToken } from '../lib/mail-token.ts'
+import { lifetimeSeconds } from '../lib/limits.ts'
+import { sealMailToken } from '../lib/mail-token.ts'
 import { newBrowser } from './browser.ts'
 import { query } from './database.ts'
 import {
+  emailKindsTo,
   mailsTo,
   newAddress,
   newestMailTo,
@@ -24,7 +26,7 @@ async function resetTokenOf(email: string): Promise<string> {
   return tokenIn(await newestMailTo(email))
 }
 
-describe('asking for a reset', () => {
+describe('requesting a reset', () => {
   test('[CS Forgot Password effects] it changes nothing', async () => {
     const person = await signedInPerson()
     await resetTokenOf(person.email)
@@ -34,7 +36,7 @@ describe('asking for a reset', () => {
     ).toBe(200)
   })
 
-  test('[ASVS 6.3.8] known, unknown, pending and disabled addresses get one answer; only the account gets a mail', async () => {
+  test('[ASVS 6.3.8] known, unknown, pending and disabled addresses get the same response; only the account gets an email', async () => {
     const [known, pending, disabled] = [
       await verifiedPerson(),
       await registeredPerson(),
@@ -64,7 +66,7 @@ describe('asking for a reset', () => {
     expect(`${mail.text}${mail.html}`).not.toContain('evil.example')
   })
 
-  test('[CS Forgot Password limits] ten calls mail at most five times, with equal answers', async () => {
+  test('[CS Forgot Password limits] ten requests send at most five emails, with the same response', async () => {
     const person = await verifiedPerson()
     for (let round = 0; round < 10; round += 1) {
       const answer = await newBrowser().send('reset', 'POST', { email: person.email })
@@ -74,8 +76,8 @@ describe('asking for a reset', () => {
   })
 })
 
-describe('spending a reset token', () => {
-  test('[ASVS 7.4.3] [ASVS 6.3.6] [ASVS 6.3.7] [63B-4 3.1.3.1] [63B-4 4.2.3] [63B-4 4.6] [CS Forgot Password effects] every session of the account ends, nobody is signed in, and the owner is told', async () => {
+describe('consuming a reset token', () => {
+  test('[ASVS 7.4.3] [ASVS 6.3.6] [ASVS 6.3.7] [63B-4 3.1.3.1] [63B-4 4.2.3] [63B-4 4.6] [CS Forgot Password effects] every session of the account is revoked, nobody is signed in, and the owner is emailed', async () => {
     const person = await signedInPerson()
     const other = newBrowser()
     await other.send('login', 'POST', { email: person.email, password: PASSWORD })
@@ -87,10 +89,8 @@ describe('spending a reset token', () => {
     for (const browser of [person.browser, other]) {
       expect((await browser.send('refresh', 'POST', {})).body.code).toBe('session-ended')
     }
-    const notice = await newestMailTo(person.email)
-    expect(notice.subject).toBe('Your Latchkey password was changed')
-    expect(notice.text).not.toMatch(/token=|teapots/)
-    expect(notice.text).toContain('If it was not you')
+    expect((await emailKindsTo(person.email)).at(-1)).toBe('password-reset')
+    expect((await newestMailTo(person.email)).text).not.toMatch(/token=|teapots/)
   })
 
   test('[ASVS 6.4.1] [CS Forgot Password token] it works once', async () => {
@@ -98,13 +98,13 @@ describe('spending a reset token', () => {
     const token = await resetTokenOf(person.email)
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
     const again = await newBrowser().send('reset', 'PUT', { token, password: 'yet another good password' })
-    expect([again.status, again.body.code]).toEqual([410, 'token-spent'])
+    expect([again.status, again.body.code]).toEqual([410, 'token-already-used'])
     expect(
       (await newBrowser().send('login', 'POST', { email: person.email, password: OTHER_PASSWORD })).status,
     ).toBe(200)
   })
 
-  test('[ASVS 2.3.4] of 20 that spend one token at once exactly one succeeds, and its password is the one', async () => {
+  test('[ASVS 2.3.4] of 20 that present one token at once exactly one succeeds, and its password is the one', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     const passwords = Array.from({ length: 20 }, (_, index) => `a new password, number ${index}`)
@@ -117,13 +117,13 @@ describe('spending a reset token', () => {
     expect(await mailsTo(person.email)).toHaveLength(3)
   })
 
-  test('[CS Forgot Password token] a newer request voids the older link', async () => {
+  test('[CS Forgot Password token] a newer request makes the older link worthless', async () => {
     const person = await verifiedPerson()
     const older = await resetTokenOf(person.email)
     const newer = await resetTokenOf(person.email)
     expect(
       (await newBrowser().send('reset', 'PUT', { token: older, password: OTHER_PASSWORD })).body.code,
-    ).toBe('token-spent')
+    ).toBe('token-already-used')
     expect((await newBrowser().send('reset', 'PUT', { token: newer, password: OTHER_PASSWORD })).status).toBe(
       200,
     )
@@ -154,12 +154,32 @@ describe('spending a reset token', () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
     await query(
-      'UPDATE mail_tokens SET expires_at = now() WHERE user_id = (SELECT id FROM users WHERE email = $1)',
+      'UPDATE one_time_tokens SET expires_at = now() WHERE user_id = (SELECT id FROM users WHERE email = $1)',
       person.email,
     )
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe(
-      'token-spent',
+      'token-already-used',
     )
+  })
+
+  test('it bumps the security version, so that nothing that was checked before is worth anything', async () => {
+    const person = await verifiedPerson()
+    const version = async () =>
+      (await query('SELECT security_version FROM users WHERE email = $1', person.email))[0].security_version
+    const before = await version()
+    const token = await resetTokenOf(person.email)
+    expect(await version()).toBe(before)
+    await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })
+    expect(await version()).toBe(before + 1)
+  })
+
+  test('an account without a password gets one by a reset', async () => {
+    const person = await verifiedPerson()
+    await query('UPDATE users SET password_hash = NULL WHERE email = $1', person.email)
+    const token = await resetTokenOf(person.email)
+    expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
+    const login = { email: person.email, password: OTHER_PASSWORD }
+    expect((await newBrowser().send('login', 'POST', login)).status).toBe(200)
   })
 
   test('no session opens on the old password while a reset goes through', async () => {
@@ -178,7 +198,7 @@ describe('spending a reset token', () => {
     }
   })
 
-  test('[ASVS 2.3.3] [RFC 9457 5] when a part of it fails, nothing of it is done', async () => {
+  test('[ASVS 2.3.3] [RFC 9457 5] when a part of it fails, none of it is done', async () => {
     const person = await signedInPerson()
     const token = await resetTokenOf(person.email)
     await query("ALTER TABLE events ADD CONSTRAINT no_reset CHECK (kind <> 'password-reset') NOT VALID")
@@ -190,10 +210,11 @@ describe('spending a reset token', () => {
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
   })
 
-  test('[CS Forgot Password token] [CS Input Validation token] nothing that is stored opens it: its parts without the secret make no token', async () => {
+  test('[CS Forgot Password token] [CS Input Validation token] nothing that is stored opens it: its parts make no token without the secret', async () => {
     const person = await verifiedPerson()
     const token = await resetTokenOf(person.email)
-    const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    const tables = await query("SELECT tablename FROM pg_tables WHERE schemaname = 'latchkey'")
+    expect(tables.length).toBeGreaterThan(8)
     const mac = Buffer.from(token, 'base64url').subarray(-32)
     for (const { tablename } of tables) {
       const rows = await query(`SELECT to_jsonb(t)::text AS text FROM ${tablename} t`)
@@ -210,7 +231,7 @@ describe('spending a reset token', () => {
     }
     // What a thief of the tables has: the id and the expiry of the token, and a key of their own.
     const [row] = await query(
-      "SELECT id, expires_at FROM mail_tokens WHERE purpose = 'reset' AND user_id = (SELECT id FROM users WHERE email = $1)",
+      "SELECT id, expires_at FROM one_time_tokens WHERE purpose = 'reset' AND user_id = (SELECT id FROM users WHERE email = $1)",
       person.email,
     )
     const parts = Buffer.from(token, 'base64url').subarray(0, -32)
@@ -225,28 +246,26 @@ describe('spending a reset token', () => {
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).status).toBe(200)
   })
 
-  test('[63B-4 4.2.1.2] [ASVS 6.4.3] link and code go to a confirmed address alone, and are over within the half hour', async () => {
+  test('[63B-4 4.2.1.2] [ASVS 6.4.3] link and code go to a verified address only, and expire within half an hour', async () => {
     const pending = await registeredPerson()
     await newBrowser().send('reset', 'POST', { email: pending.email })
-    expect((await mailsTo(pending.email)).map(({ subject }) => subject)).toEqual([
-      'Confirm your address for Latchkey',
-    ])
+    expect(await emailKindsTo(pending.email)).toEqual(['confirm-registration'])
     const person = await verifiedPerson()
     const before = Date.now()
     const token = await resetTokenOf(person.email)
     const expiresAt = Buffer.from(token, 'base64url').readUInt32BE(16) * 1000
-    expect(expiresAt - before).toBeLessThanOrEqual(RESET_LINK_LIFETIME_SECONDS * 1000 + 2000)
-    expect(RESET_LINK_LIFETIME_SECONDS).toBeLessThanOrEqual(24 * 60 * 60)
-    await query("UPDATE mail_tokens SET expires_at = date_trunc('second', now()) - interval '1 second'")
+    expect(expiresAt - before).toBeLessThanOrEqual(lifetimeSeconds.resetLink * 1000 + 2000)
+    expect(lifetimeSeconds.resetLink).toBe(30 * 60)
+    await query("UPDATE one_time_tokens SET expires_at = date_trunc('second', now()) - interval '1 second'")
     const [row] = await query(
-      'SELECT id, expires_at FROM mail_tokens WHERE user_id = (SELECT id FROM users WHERE email = $1)',
+      'SELECT id, expires_at FROM one_time_tokens WHERE user_id = (SELECT id FROM users WHERE email = $1)',
       person.email,
     )
     const code = mailCode('reset-mail', { id: row.id, expiresAt: row.expires_at })
     const late = { email: person.email, code, password: OTHER_PASSWORD }
     expect((await newBrowser().send('reset', 'PUT', late)).body.code).toBe('code-invalid')
     expect((await newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })).body.code).toBe(
-      'token-spent',
+      'token-already-used',
     )
   })
 

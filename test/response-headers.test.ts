@@ -1,10 +1,10 @@
-/** What every answer has and none has, status by status; and what vercel.json and the pages leave to a script from elsewhere. */
+/** The headers that each response has and doesn't have; what vercel.json and the pages leave to a foreign script. */
 import { readdir, readFile } from 'node:fs/promises'
 import { parseSetCookie } from 'cookie'
 import { describe, expect, test } from 'vitest'
-import { knownBrowserCookie, registrationCookie, sessionCookies } from '../lib/cookies.ts'
+import { deviceCookie, registrationCookie, sessionCookies } from '../lib/cookies.ts'
 import { problem, problems, type ProblemCode } from '../lib/problems.ts'
-import { endpoints, newBrowser, sendRaw, type Answer, type EndpointName } from './browser.ts'
+import { endpoints, newBrowser, sendRaw, type Answer, type Browser } from './browser.ts'
 import { query } from './database.ts'
 import {
   newAddress,
@@ -18,7 +18,7 @@ import {
 import { APP_ORIGIN } from './setup-environment.ts'
 import { gateway } from './setup-stack.ts'
 
-/** The headers of each answer, and no other one but those that its status asks for. */
+/** The headers of each response. Others come only with its status. */
 const ON_EVERY_ANSWER = {
   'cache-control': 'no-store',
   'content-security-policy':
@@ -67,14 +67,18 @@ const asJson = (length: number) => ({
   body: JSON.stringify({ email: 'x'.repeat(length) }),
 })
 
-/** One answer of each status, by what it is. */
+/** One response of each status. */
 const STATUSES: [number, ProblemCode | undefined, () => Promise<Answer>][] = [
   [200, undefined, async () => (await signedInPerson()).browser.send('account', 'GET')],
   [202, undefined, () => newBrowser().send('reset', 'POST', { email: newAddress() })],
   [204, undefined, () => newBrowser().send('logout', 'POST', {})],
   [400, 'token-invalid', () => newBrowser().send('verify', 'PUT', { token: 'x' })],
   [401, 'unauthorized', () => newBrowser().send('account', 'GET')],
-  [403, 'origin-refused', () => newBrowser().send('logout', 'POST', {}, { origin: 'https://evil.example' })],
+  [
+    403,
+    'cross-origin-request',
+    () => newBrowser().send('logout', 'POST', {}, { origin: 'https://evil.example' }),
+  ],
   [
     404,
     'not-found',
@@ -84,7 +88,7 @@ const STATUSES: [number, ProblemCode | undefined, () => Promise<Answer>][] = [
   [405, 'method-not-allowed', () => newBrowser().send('login', 'PUT', {})],
   [
     410,
-    'token-spent',
+    'token-already-used',
     async () => {
       const person = await registeredPerson()
       const token = tokenIn(await newestMailTo(person.email))
@@ -116,7 +120,7 @@ const STATUSES: [number, ProblemCode | undefined, () => Promise<Answer>][] = [
   ],
 ]
 
-describe('an answer of', () => {
+describe('a response of', () => {
   test.each(STATUSES)(
     '[ASVS 3.2.1] [ASVS 3.4.3] [ASVS 3.4.4] [ASVS 3.4.5] [ASVS 3.4.6] [ASVS 4.1.1] [RFC 9457 3] %i has these headers and no others: %s',
     async (status, code, work) => {
@@ -130,7 +134,7 @@ describe('an answer of', () => {
   )
 
   test.each(STATUSES.filter(([, code]) => code !== undefined))(
-    '[RFC 9457 3.1.1] [RFC 9457 3.1.2] [RFC 9457 3.1.3] [RFC 9457 3.1.4] [RFC 9457 5] %i is what the table says of %s, and nothing else',
+    '[RFC 9457 3.1.1] [RFC 9457 3.1.2] [RFC 9457 3.1.3] [RFC 9457 3.1.4] [RFC 9457 5] %i is what the problem table has for %s, and nothing else',
     async (status, code = 'internal-error', work) => {
       const { body, headers } = await work()
       const { errors, ...fixed } = body
@@ -150,7 +154,7 @@ describe('an answer of', () => {
   )
 })
 
-test('[RFC 9457 3.1.4] [RFC 9457 3.2] a refusal names the field and repeats nothing of what was sent', async () => {
+test('[RFC 9457 3.1.4] [RFC 9457 3.2] a refusal names the field and repeats nothing that was sent', async () => {
   const secret = 'never-to-be-seen-again'
   for (const [name, method, body] of [
     ['login', 'POST', { email: secret, password: `${secret}\0` }],
@@ -169,7 +173,7 @@ test('[RFC 9457 3.1.4] [RFC 9457 3.2] a refusal names the field and repeats noth
   }
 })
 
-test('[ASVS 3.4.2] no origin is let in from elsewhere, neither a look-alike nor null nor our own', async () => {
+test('[ASVS 3.4.2] no origin is allowed by CORS, neither a look-alike nor null nor our own', async () => {
   const { browser } = await signedInPerson()
   for (const origin of ['https://evil.example', `${APP_ORIGIN}.evil.example`, 'null', APP_ORIGIN]) {
     for (const [name, method] of [
@@ -188,7 +192,7 @@ test('[ASVS 3.4.2] no origin is let in from elsewhere, neither a look-alike nor 
   }
 })
 
-test('[ASVS 3.5.6] [ASVS 3.5.7] [ASVS 3.5.8] an answer is JSON whatever the query asks for, and no other site may load it', async () => {
+test('[ASVS 3.5.6] [ASVS 3.5.7] [ASVS 3.5.8] a response is JSON whatever the query asks for, and no other site may load it', async () => {
   const { browser, email } = await signedInPerson()
   for (const wish of ['callback=x', 'jsonp=x', 'format=js', 'alt=script', 'cb=alert']) {
     const { headers, body } = await browser.send(`account?${wish}`, 'GET', undefined, {
@@ -201,7 +205,7 @@ test('[ASVS 3.5.6] [ASVS 3.5.7] [ASVS 3.5.8] an answer is JSON whatever the quer
   }
 })
 
-test('[ASVS 3.7.2] nothing that a request says makes an answer lead anywhere', async () => {
+test('[ASVS 3.7.2] nothing in a request makes a response redirect', async () => {
   const { browser, email } = await signedInPerson()
   const elsewhere = 'https://evil.example'
   const wish = `next=${elsewhere}&redirect=${elsewhere}&redirect_uri=${elsewhere}&returnTo=//evil.example`
@@ -220,7 +224,7 @@ test('[ASVS 3.7.2] nothing that a request says makes an answer lead anywhere', a
   }
 })
 
-test('[ASVS 3.5.3] what changes something is not done by GET, HEAD or OPTIONS, whatever the query says', async () => {
+test('[ASVS 3.5.3] nothing is changed by GET, HEAD or OPTIONS, whatever the query says', async () => {
   const person = await signedInPerson()
   await newBrowser().send('reset', 'POST', { email: person.email })
   const token = tokenIn(await newestMailTo(person.email))
@@ -261,7 +265,7 @@ describe('[ASVS 4.2.4] a line break cannot get into a header:', () => {
       for (const cookie of [
         ...sessionCookies(text, 60),
         registrationCookie(text, 60),
-        knownBrowserCookie(text, 60),
+        deviceCookie(text, 60),
       ]) {
         expect(cookie).not.toMatch(/[\r\n\0]/)
         expect(cookie.split(';')).toHaveLength(cookie.startsWith('signed-in') ? 5 : 6)
@@ -302,7 +306,7 @@ const pages = (await readdir('public', { recursive: true }))
 const pathOf = (file: string) => file.replace(/^public/, '').replace(/(index)?\.html$/, '')
 
 describe('vercel.json', () => {
-  test('[ASVS 3.4.1] asks for https for a year or more, subdomains included, on every path there can be', () => {
+  test('[ASVS 3.4.1] asks for HTTPS for a year or more, subdomains included, on every path', () => {
     const functions = Object.keys(endpoints).map((name) => `/api/auth/${name}`)
     for (const path of [
       ...functions,
@@ -318,7 +322,7 @@ describe('vercel.json', () => {
     }
   })
 
-  test('[ASVS 3.4.3] [ASVS 3.4.6] gives every page a policy that lets in our own files alone, and leaves the functions theirs', () => {
+  test('[ASVS 3.4.3] [ASVS 3.4.6] gives every page a policy that allows our own files only, and leaves the functions theirs', () => {
     for (const path of ['/no-such', ...pages.map(pathOf)]) {
       const added = addedTo(path)
       expect(
@@ -366,7 +370,7 @@ function tagsIn(html: string): { tag: string; attributes: Map<string, string>; t
   }))
 }
 
-/** What of a page its policy would refuse, or would have to be loosened for. */
+/** What a page's policy would block. */
 function inlineIn(html: string): string[] {
   return tagsIn(html).flatMap(({ tag, attributes, text }) => [
     ...(tag === 'style' || (tag === 'script' && (text !== '' || !attributes.has('src'))) ? [`<${tag}>`] : []),
@@ -387,7 +391,7 @@ function inlineIn(html: string): string[] {
 describe('the pages', () => {
   test('are found', () => {
     expect(pages.map(pathOf)).toEqual(
-      expect.arrayContaining(['/', '/auth/verify', '/auth/reset', '/auth/stop', '/auth/problems']),
+      expect.arrayContaining(['/', '/auth/verify', '/auth/reset', '/auth/cancel', '/auth/problems']),
     )
   })
 
@@ -400,7 +404,7 @@ describe('the pages', () => {
     },
   )
 
-  test('what must not be in a page is seen', () => {
+  test('the check finds what must not be in a page', () => {
     const bad = `<script>x</script><script src="https://a.example/x.js"></script><p style="x"><a href="javascript:x">x</a>
       <style>x</style><button type="button" onclick='x'>x</button><img src=//a.example/x onerror=x><iframe srcdoc="x"></iframe>`
     expect(inlineIn(bad)).toEqual([
@@ -418,28 +422,37 @@ describe('the pages', () => {
   })
 })
 
-const EVERY_COOKIE: [EndpointName, string, (person: { email: string }) => object][] = [
-  ['login', 'POST', ({ email }) => ({ email, password: PASSWORD })],
-  ['refresh', 'POST', () => ({})],
-  ['register', 'POST', () => ({ email: newAddress(), password: PASSWORD })],
-  ['account', 'PATCH', () => ({ currentPassword: PASSWORD, newPassword: OTHER_PASSWORD })],
-  ['logout', 'POST', () => ({})],
-  ['refresh', 'POST', () => ({})],
+/** Requests that together set and clear every cookie there is. */
+const EVERY_COOKIE: ((browser: Browser, email: string) => Promise<Answer>)[] = [
+  (browser, email) => browser.send('login', 'POST', { email, password: PASSWORD }),
+  (browser) => browser.send('refresh', 'POST', {}),
+  (browser) => browser.send('account', 'PATCH', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }),
+  (browser) => browser.send('logout', 'POST', {}),
+  (browser) => {
+    browser.cookies.set('__Host-session', 'forged')
+    return browser.send('refresh', 'POST', {})
+  },
+  (browser) => browser.send('register', 'POST', { email: newAddress(), password: PASSWORD }),
+  async (browser) => {
+    const email = newAddress()
+    await browser.send('register', 'POST', { email, password: PASSWORD })
+    return browser.send('verify', 'PUT', { token: tokenIn(await newestMailTo(email)) })
+  },
+  (browser) => browser.send('account', 'DELETE'),
 ]
 
 describe('cookies', () => {
   test('[ASVS 3.3.1] [ASVS 3.3.2] [ASVS 3.3.3] [ASVS 3.3.4] [6265bis 4.1.3.2] each that is set or cleared has its flags, on the whole host and no other', async () => {
     const { browser, email } = await signedInPerson()
     const seen = new Set<string>()
-    for (const [name, method, body] of EVERY_COOKIE) {
-      if (seen.has('__Host-session cleared')) browser.cookies.set('__Host-session', 'forged')
-      const answer = await browser.send(name, method, body({ email }))
-      expect(answer.setCookies.length, name).toBeGreaterThan(0)
+    for (const send of EVERY_COOKIE) {
+      const answer = await send(browser, email)
+      expect(answer.setCookies.length).toBeGreaterThan(0)
       for (const text of answer.setCookies) {
         const cookie = parseSetCookie(text)
         expect(cookie.value === '').toBe(cookie.maxAge === 0)
         expect(cookie).toEqual({
-          name: expect.stringMatching(/^(__Host-(session|registration|known-browser)|signed-in)$/),
+          name: expect.stringMatching(/^(__Host-(session|registration|device)|signed-in)$/),
           value: expect.stringMatching(/^[\w-]*$/),
           maxAge: expect.any(Number),
           path: '/',
@@ -451,7 +464,9 @@ describe('cookies', () => {
       }
     }
     expect([...seen].toSorted()).toEqual([
-      '__Host-known-browser set',
+      '__Host-device cleared',
+      '__Host-device set',
+      '__Host-registration cleared',
       '__Host-registration set',
       '__Host-session cleared',
       '__Host-session set',
@@ -476,7 +491,7 @@ describe('cookies', () => {
     }
   })
 
-  test('[ASVS 3.3.4] [63B-4 5.1.1] the value of the session cookie is opaque and nowhere else in the answers that set it', async () => {
+  test('[ASVS 3.3.4] [63B-4 5.1.1] the value of the session cookie is opaque, and nowhere else in the responses that set it', async () => {
     const { browser, email } = await signedInPerson()
     for (const [name, method, body] of [
       ['login', 'POST', { email, password: PASSWORD }],
@@ -498,10 +513,10 @@ describe('cookies', () => {
     }
   })
 
-  test('[63B-4 5.1.1] a cookie that its browser should have dropped opens nothing when it is sent by hand', async () => {
+  test('[63B-4 5.1.1] a cookie that the browser should have dropped opens nothing when it is sent by hand', async () => {
     const { browser, email } = await signedInPerson()
     await query(
-      "UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = (SELECT id FROM users WHERE email = $1)",
+      "UPDATE sessions SET idle_expires_at = now() - interval '1 second' WHERE user_id = (SELECT id FROM users WHERE email = $1)",
       email,
     )
     expect((await browser.send('account', 'GET')).status).toBe(401)

@@ -1,4 +1,4 @@
-/** An app in another Vercel project that rewrites to this one, by the `rewrites` of docs/adopt.md, with a proxy that does as they say. */
+/** An app in another Vercel project that rewrites to this one, by a proxy with the `rewrites` of docs/adopt.md. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, request as send } from 'node:http'
@@ -15,7 +15,7 @@ const page = readFileSync('docs/adopt.md', 'utf8')
 const [, block = ''] = /```json\n(\{[^`]*"rewrites"[^`]*\})\n```/.exec(page) ?? []
 const { rewrites }: { rewrites: { source: string; destination: string }[] } = JSON.parse(block)
 const DESTINATION = 'https://auth.example.vercel.app'
-/** What stands at the other end of every connection, if the platform does not say more. */
+/** The other end of every connection, where the platform doesn't say more. */
 const PROXY_ADDRESS = '198.51.100.7'
 
 let origin: string
@@ -69,7 +69,7 @@ test('the whole story runs on the outer origin, with its cookies and its links',
   expect(new Set(seen.map(({ host }) => host))).toEqual(new Set([new URL(DESTINATION).host]))
 })
 
-test("[ASVS 3.5.1] a page of the outer origin passes the origin check, one of the inner project's own address does not", async () => {
+test("[ASVS 3.5.1] a page of the outer origin passes the origin check, one at the inner project's own address does not", async () => {
   const path = `${origin}/api/auth/logout`
   expect((await post(path, { origin, 'sec-fetch-site': 'same-origin' })).status).toBe(204)
   const inner = `http://127.0.0.1:${handler.port}/api/auth/logout`
@@ -77,7 +77,7 @@ test("[ASVS 3.5.1] a page of the outer origin passes the origin check, one of th
   expect((await post(path, { origin: 'https://evil.example' })).status).toBe(403)
 })
 
-test('on https the cookies belong to the outer host and to no other: they name none', async () => {
+test('over HTTPS the cookies belong to the outer host only, as they name none', async () => {
   const https = await startHandler({ environment: { APP_URL: 'https://app.example.com' } })
   try {
     const email = `${Date.now()}@example.org`

@@ -198,7 +198,7 @@ test(
     await roll(population, verifiers, 'b', await deployed(b))
 
     expect(population.surprises).toEqual([])
-    expect(await query("SELECT FROM events WHERE kind = 'session-stolen'")).toEqual([])
+    expect(await query("SELECT FROM events WHERE kind = 'refresh-token-reused'")).toEqual([])
     expect(verifiers.length).toBeGreaterThan(6)
   },
   LOAD_TEST_MS,

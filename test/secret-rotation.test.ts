@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { decodeProtectedHeader } from 'jose'
 import { afterAll, expect, test, vi } from 'vitest'
+import { maximum } from '../lib/limits.ts'
 import { functionsOfNow, type Cookies } from './own-functions.ts'
 import { newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './people.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
@@ -60,7 +61,7 @@ type HandedOut = Awaited<ReturnType<typeof handOut>>
 async function present(send: Deployment, { session, known, registration, resetLink, resetCode }: HandedOut) {
   const nobody: Cookies = new Map()
   // Strangers have used up the attempts at that account: a browser that is known is let in all the same.
-  for (let attempt = 0; attempt < 5; attempt += 1) {
+  for (let attempt = 0; attempt < maximum.backOffFrom; attempt += 1) {
     await send(new Map(), 'login', 'POST', { email: known.email, password: 'not the right password' })
   }
   const { email, code } = resetCode
@@ -109,8 +110,8 @@ test('[ASVS 11.2.2] [ASVS 11.1.1] what the old secret made is good while that is
 test("[ASVS 7.4.5] [ASVS 11.2.2] [ASVS 11.1.1] once it is gone nothing that it made is good: everyone's sessions have ended", async () => {
   const [old, fresh] = [newSecret(), newSecret()]
   const things = await handOut(await deployment(old))
-  const finished = await deployment(fresh)
   const late = await registered(await deployment(old))
+  const finished = await deployment(fresh)
 
   expect(await present(finished, things)).toEqual({
     accessToken: 401,

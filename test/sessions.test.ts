@@ -1,28 +1,26 @@
 import { describe, expect, test } from 'vitest'
-import { newBrowser, sendRaw, type Browser } from './browser.ts'
+import { lifetimeSeconds } from '../lib/limits.ts'
+import { newBrowser, sendRaw } from './browser.ts'
 import { ageSessions, query } from './database.ts'
-import { newAddress, OTHER_PASSWORD, PASSWORD, signedInPerson, type Person } from './people.ts'
+import {
+  isSignedIn,
+  newAddress,
+  otherBrowserOf,
+  OTHER_PASSWORD,
+  PASSWORD,
+  signedInPerson,
+  type Person,
+} from './people.ts'
 import { gateway } from './setup-stack.ts'
 
 const IPHONE =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1'
 
-async function phoneOf(person: Person): Promise<Browser> {
-  const browser = newBrowser()
-  const answer = await browser.send(
-    'login',
-    'POST',
-    { email: person.email, password: PASSWORD },
-    { 'user-agent': IPHONE, 'x-real-ip': '2001:db8:aa:bb::1' },
-  )
-  expect(answer.status).toBe(200)
-  return browser
-}
+const phoneOf = (person: Person) =>
+  otherBrowserOf(person, { 'user-agent': IPHONE, 'x-real-ip': '2001:db8:aa:bb::1' })
 
-const isSignedIn = async (browser: Browser) => (await browser.send('refresh', 'POST', {})).status === 200
-
-describe('the list of devices', () => {
-  test('[ASVS 7.5.2] [CS Credential Stuffing sessions] [ASVS 14.2.6] it shows each live session in words, coarsely, with the current one marked', async () => {
+describe('the list of sessions', () => {
+  test('[ASVS 7.5.2] [CS Credential Stuffing sessions] [ASVS 14.2.6] it shows where each live session was opened and last used, coarsely, and which is the current one', async () => {
     const person = await signedInPerson()
     const phone = await phoneOf(person)
     const { status, body } = await phone.send('sessions', 'GET')
@@ -36,6 +34,8 @@ describe('the list of devices', () => {
         endsAt: iso,
         client: 'Safari on iPhone',
         ip: '2001:db8:aa::',
+        lastClient: 'Safari on iPhone',
+        lastIp: '2001:db8:aa::',
       },
       {
         id: expect.any(String),
@@ -44,21 +44,87 @@ describe('the list of devices', () => {
         endsAt: iso,
         client: 'Firefox on Linux',
         ip: expect.stringMatching(/^10\.\d+\.\d+\.x$/),
+        lastClient: 'Firefox on Linux',
+        lastIp: expect.stringMatching(/^10\.\d+\.\d+\.x$/),
       },
     ])
   })
 
-  test('ended and expired ones are not in it', async () => {
+  test('where it was last refreshed stands beside where it was opened', async () => {
+    const person = await signedInPerson()
+    await ageSessions(person.email, 60)
+    const abroad = { 'user-agent': IPHONE, 'x-real-ip': '203.0.113.9' }
+    await person.browser.send('refresh', 'POST', {}, abroad)
+    const { body } = await person.browser.send('sessions', 'GET')
+    expect(body.sessions).toEqual([
+      expect.objectContaining({
+        client: 'Firefox on Linux',
+        ip: expect.stringMatching(/^10\./),
+        lastClient: 'Safari on iPhone',
+        lastIp: '203.0.113.x',
+      }),
+    ])
+  })
+
+  test('what is not known of a session is said to be unknown', async () => {
+    const person = await signedInPerson()
+    await query('UPDATE sessions SET ip = NULL, last_ip = NULL, client = NULL, last_client = NULL')
+    const { body } = await person.browser.send('sessions', 'GET')
+    expect(body.sessions).toEqual([
+      expect.objectContaining({
+        client: 'Unknown device',
+        ip: null,
+        lastClient: 'Unknown device',
+        lastIp: null,
+      }),
+    ])
+  })
+
+  test('[ASVS 14.2.6] lastUsedAt goes in steps of 15 minutes, so the list records no habits', async () => {
+    const person = await signedInPerson()
+    const listed = async () => {
+      const { body } = await person.browser.send('sessions', 'GET')
+      const [{ createdAt, lastUsedAt }] = body.sessions
+      return { created: Date.parse(createdAt), used: Date.parse(lastUsedAt) }
+    }
+    const fresh = await listed()
+    expect(fresh.used).toBe(fresh.created)
+
+    await ageSessions(person.email, 3 * 3600)
+    await person.browser.send('refresh', 'POST', {})
+    const { used } = await listed()
+    const step = lifetimeSeconds.lastUsedStep * 1000
+    expect(used % step).toBe(0)
+    expect(used).toBeLessThanOrEqual(Date.now())
+    expect(Date.now() - used).toBeLessThan(step + 60_000)
+    await ageSessions(person.email, 31)
+    await person.browser.send('refresh', 'POST', {})
+    expect([used, used + step]).toContain((await listed()).used)
+  })
+
+  test('the session used last stands first', async () => {
+    const person = await signedInPerson()
+    await phoneOf(person)
+    await ageSessions(person.email, 3 * 3600)
+    await person.browser.send('refresh', 'POST', {})
+    const { body } = await person.browser.send('sessions', 'GET')
+    expect(body.sessions.map(({ client }: { client: string }) => client)).toEqual([
+      'Firefox on Linux',
+      'Safari on iPhone',
+    ])
+  })
+
+  test('revoked and expired sessions are not in it', async () => {
     const person = await signedInPerson()
     const [ended, expired] = [await phoneOf(person), await phoneOf(person)]
     await ended.send('logout', 'POST', {})
     const { body } = await expired.send('sessions', 'GET')
-    await query('UPDATE sessions SET expires_at = now() WHERE id = $1', body.current)
+    await query('UPDATE sessions SET idle_expires_at = now() WHERE id = $1', body.current)
     const list = await person.browser.send('sessions', 'GET')
     expect(list.body.sessions.map(({ id }: { id: string }) => id)).toEqual([list.body.current])
   })
 
-  test('a bearer access token is as good as the cookie', async () => {
+  test('it is given for a bearer access token as for the cookie', async () => {
     const person = await signedInPerson()
     const { body } = await person.browser.send('refresh', 'POST', {})
     const headers = { authorization: `Bearer ${body.accessToken}` }
@@ -67,8 +133,8 @@ describe('the list of devices', () => {
   })
 })
 
-describe('ending devices', () => {
-  test('[ASVS 7.5.2] [ASVS 10.4.9] one by its id, and only that one', async () => {
+describe('revoking sessions', () => {
+  test('[ASVS 7.5.2] [ASVS 10.4.9] one by its id, and no other', async () => {
     const person = await signedInPerson()
     const [lost, kept] = [await phoneOf(person), await phoneOf(person)]
     const { body } = await lost.send('sessions', 'GET')
@@ -79,7 +145,7 @@ describe('ending devices', () => {
     expect(await isSignedIn(person.browser)).toBe(true)
   })
 
-  test('all others, and not the one that asks', async () => {
+  test('all others, and not the one that asks for it', async () => {
     const person = await signedInPerson()
     const others = [await phoneOf(person), await phoneOf(person)]
     expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
@@ -88,15 +154,15 @@ describe('ending devices', () => {
     expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
   })
 
-  test('the current one: its cookies go, too', async () => {
+  test('where it is the current one, its cookies go, too', async () => {
     const person = await signedInPerson()
     const { body } = await person.browser.send('sessions', 'GET')
     const answer = await person.browser.send(`sessions?id=${body.current}`, 'DELETE')
     expect(answer.status).toBe(204)
-    expect([...person.browser.cookies.keys()]).toEqual(['__Host-known-browser'])
+    expect([...person.browser.cookies.keys()]).toEqual(['__Host-device'])
   })
 
-  test('[ASVS 8.2.2] a foreign id is 404 as an unknown one is, and the session lives on', async () => {
+  test('[ASVS 8.2.2] the id of another account is 404 like an unknown one, and that session goes on', async () => {
     const [person, stranger] = [await signedInPerson(), await signedInPerson()]
     const { body } = await stranger.browser.send('sessions', 'GET')
     const foreign = await person.browser.send(`sessions?id=${body.current}`, 'DELETE')
@@ -105,7 +171,7 @@ describe('ending devices', () => {
     expect(await isSignedIn(stranger.browser)).toBe(true)
   })
 
-  test('[ASVS 7.5.2] [ASVS 7.5.3] [63B-4 5.1.2] [CS Credential Stuffing sessions] it needs a password given within 5 minutes, however fresh the tokens are', async () => {
+  test('[ASVS 7.5.2] [ASVS 7.5.3] [63B-4 5.1.2] [CS Credential Stuffing sessions] it needs an authentication within the last 5 minutes, however fresh the tokens are', async () => {
     const person = await signedInPerson()
     const phone = await phoneOf(person)
     await ageSessions(person.email, 301)
@@ -117,9 +183,11 @@ describe('ending devices', () => {
       expect([answer.status, answer.body.code]).toEqual([403, 'reauthentication-required'])
     }
     expect(await isSignedIn(phone)).toBe(true)
-    await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })
+    const again = { email: person.email, password: PASSWORD, reauthenticate: true }
+    await person.browser.send('login', 'POST', again)
     expect((await person.browser.send('sessions?others=true', 'DELETE')).status).toBe(204)
     expect(await isSignedIn(phone)).toBe(false)
+    expect(await isSignedIn(person.browser)).toBe(true)
   })
 
   test.each([
@@ -131,7 +199,7 @@ describe('ending devices', () => {
     'sessions?others=true&others=true',
     'sessions?x=1&others=true',
     'sessions?__proto__=1',
-  ] as const)('[ASVS 15.3.7] DELETE %s is refused with the way to say it', async (target) => {
+  ] as const)('[ASVS 15.3.7] DELETE %s is refused, and the problem names the fields', async (target) => {
     const person = await signedInPerson()
     gateway.requests.length = 0
     const answer = await person.browser.send(target, 'DELETE')
@@ -140,7 +208,7 @@ describe('ending devices', () => {
   })
 })
 
-test('[ASVS 8.2.1] [ASVS 8.3.1] without a live session each of them is 401, and no cookie is touched', async () => {
+test('[ASVS 8.2.1] [ASVS 8.3.1] without a live session everything is 401, and no cookie is touched', async () => {
   const person = await signedInPerson()
   const token = person.browser.cookies.get('__Host-session') ?? ''
   await person.browser.send('logout', 'POST', {})
@@ -156,12 +224,12 @@ test('[ASVS 8.2.1] [ASVS 8.3.1] without a live session each of them is 401, and 
       expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
       expect(answer.headers.get('www-authenticate')).toBe('Bearer')
     }
-    for (const [method, change] of [
-      ['PATCH', { newPassword: OTHER_PASSWORD }],
+    for (const [method, body] of [
+      ['PATCH', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }],
       ['PATCH', { email: newAddress() }],
-      ['DELETE', {}],
+      ['DELETE', undefined],
     ] as const) {
-      const answer = await browser.send('account', method, { currentPassword: PASSWORD, ...change })
+      const answer = await browser.send('account', method, body)
       expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'unauthorized', []])
     }
   }

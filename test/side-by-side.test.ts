@@ -16,12 +16,14 @@ import { newAddress, newestMailTo, OTHER_PASSWORD, PASSWORD, tokenIn } from './p
 import { databaseUrl } from './setup-stack.ts'
 
 /** One that touches the tables that requests lock together, in another order than they do. */
-const nextMigration = (number: number) => `CREATE TABLE "passkeys_${number}" ("id" uuid PRIMARY KEY NOT NULL);
+const nextMigration = (
+  number: number,
+) => `CREATE TABLE "latchkey"."passkeys_${number}" ("id" uuid PRIMARY KEY NOT NULL);
 --> statement-breakpoint
-ALTER TABLE "users" ADD COLUMN "nickname_${number}" text;--> statement-breakpoint
-ALTER TABLE "sessions" ADD COLUMN "trust_${number}" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
-ALTER TABLE "outbox" ADD COLUMN "language_${number}" text;--> statement-breakpoint
-CREATE INDEX IF NOT EXISTS "events_kind_${number}" ON "events" USING btree ("kind");`
+ALTER TABLE "latchkey"."users" ADD COLUMN "nickname_${number}" text;--> statement-breakpoint
+ALTER TABLE "latchkey"."sessions" ADD COLUMN "trust_${number}" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "latchkey"."outbox" ADD COLUMN "language_${number}" text;--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "events_kind_${number}" ON "latchkey"."events" USING btree ("kind");`
 
 const PEOPLE = 4
 const MIGRATIONS_UNDER_LOAD = 5
@@ -103,20 +105,23 @@ async function live(surprises: string[]): Promise<void> {
   await step(202, 'reset', 'POST', { email })
   await step(200, 'reset', 'PUT', { token: await mailed(), password: OTHER_PASSWORD })
   await step(200, 'login', 'POST', { email, password: OTHER_PASSWORD })
-  await step(204, 'account', 'DELETE', { currentPassword: OTHER_PASSWORD })
+  await step(204, 'account', 'DELETE')
 }
 
 test(
   'while a migration waits for a table that somebody holds, everyone is served',
   async () => {
-    const folder = await migrationsAnd('0100_waits', 'ALTER TABLE "users" ADD COLUMN "waited_for" text;')
+    const folder = await migrationsAnd(
+      '0100_waits',
+      'ALTER TABLE "latchkey"."users" ADD COLUMN "waited_for" text;',
+    )
     const holder = new Client({ connectionString: databaseUrl })
     await holder.connect()
     const load = startLoad()
     try {
       await load.rounds(1)
       await holder.query('BEGIN')
-      await holder.query('SELECT FROM users LIMIT 1')
+      await holder.query('SELECT FROM latchkey.users LIMIT 1')
       const attempt = migrate(databaseUrl, folder).catch(() => [])
       await expect.poll(waitingForATable, { timeout: 20_000 }).toBe(true)
       await load.rounds(1)
@@ -134,7 +139,7 @@ test(
 async function waitingForATable(): Promise<boolean> {
   const [row] = await query(
     `SELECT count(*)::int AS waiting FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE "users"%'`,
+     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE latchkey."users"%'`,
   )
   return row.waiting > 0
 }
@@ -157,9 +162,9 @@ test(
 )
 
 test('an older checkout that is deployed again finds a newer schema, and leaves it as it is', async () => {
-  await migrate(databaseUrl, await migrationsAnd('0102_newer', 'CREATE TABLE "newer" ("id" int);'))
+  await migrate(databaseUrl, await migrationsAnd('0102_newer', 'CREATE TABLE "latchkey"."newer" ("id" int);'))
   expect(await migrate(databaseUrl)).toEqual([])
-  expect(await query("SELECT to_regclass('newer') IS NOT NULL AS there")).toEqual([{ there: true }])
+  expect(await query("SELECT to_regclass('latchkey.newer') IS NOT NULL AS there")).toEqual([{ there: true }])
   const load = startLoad()
   await load.rounds(1)
   expect(await load.end()).toEqual([])

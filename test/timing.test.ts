@@ -1,16 +1,17 @@
 /**
- * No oracle: an answer about a known address and one about an unknown address are the same in status, headers and body, and
- * take equally long.
+ * No oracle: the responses for a known and for an unknown address have the same status, headers and body, and take
+ * equally long.
  *
- * Each scenario asks about a subject and about two unknown addresses, in random order, over and over. The two unknown ones
- * differ in nothing, so what the ranks of their times say is the noise of this machine; the subject must not stand out from it.
+ * Each scenario asks about a subject and about two unknown addresses, in random order, over and over. The two unknown
+ * ones don't differ, so the ranks of their times show the noise of this machine.
+ * The subject must not stand out from it.
  */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { failureWaits } from '../lib/rate-limits.ts'
+import { maximum } from '../lib/limits.ts'
 import { query } from './database.ts'
 import { startHandler, type Handler } from './handler.ts'
 import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
@@ -19,24 +20,24 @@ import { compareRanks } from './rank-statistics.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 import { inbox } from './setup-stack.ts'
 
-/** So few say nothing about time: then only the answers are compared. */
+/** Fewer say nothing about time: then only the responses are compared. */
 const MIN_ROUNDS_TO_TIME = 100
 const ROUNDS = Number(process.env['TIMING_PAIRS'] ?? 3)
 const WARM_UP_ROUNDS = Math.floor(ROUNDS / 20)
 
-/** Several times what an answer takes: one that waited for its mail would stand out in every round. */
-const MAIL_DELAY_MS = 150
+/** Several times what a response takes: one that waited for its email would stand out in every round. */
+const EMAIL_DELAY_MS = 150
 
 /**
- * How many standard errors the subject may be off. For chance alone 4 are one false alarm in 16,000 scenarios; how far the two
- * unknown ones are apart is added, for what the formula does not know about this machine.
+ * How many standard errors the subject may be off. By chance 4 are one false alarm in 16,000 scenarios; how far the two
+ * unknown ones are apart is added, for what the formula doesn't know about this machine.
  */
 const STANDARD_ERRORS = 4
 
 /**
- * Counting a try at a code writes one row more where there is a code: some 0.2 ms here, A 0.54. To tell 0.55 from 0.5 with 80 %
- * certainty and 5 % error takes some 200 answers about one address even without a network in between, and an address has ten
- * tries a day. For this effect alone that much is let pass.
+ * Counting a try at a code writes one more row where there is a code: about 0.2 ms here, A 0.54. To tell 0.55 from 0.5
+ * with 80 % certainty and 5 % error takes about 200 responses for one address even without a network in between, and an
+ * address has ten tries a day. So this one known effect is allowed.
  */
 const EFFECT_OF_COUNTED_CODE = 0.05
 
@@ -48,9 +49,9 @@ interface Scenario {
   method: string
   status: number
   body: (email: string) => Body
-  /** How far A may be from 0.5 for a cause that is known. */
+  /** How far A may be from 0.5 for a known cause. */
   knownEffect?: number
-  /** Makes whom it is about; each is asked about once, as an address has a limit of its own. */
+  /** Makes the address that is asked about, once: an address has a limit of its own. */
   subject: () => Promise<string>
 }
 
@@ -66,27 +67,27 @@ const pending = async () => (await insertRegistration(newAddress(), PASSWORD)).e
 async function locked(): Promise<string> {
   const { email } = await insertAccount(0)
   await query(
-    `INSERT INTO password_attempts (key, user_id, failures, next_attempt_at)
+    `INSERT INTO login_attempts (key, user_id, failures, next_attempt_at)
      SELECT sha256(convert_to(E'login-account\\n' || id, 'UTF8')), id, $2, now() FROM users WHERE email = $1`,
     email,
-    failureWaits.lockedAt,
+    maximum.lockedAt,
   )
   return email
 }
 
 const disabled = () => accountWhere('disabled_at = now()')
 
-async function withResetMail(): Promise<string> {
+async function withResetLink(): Promise<string> {
   const account = await insertAccount(0)
   await insertMailToken(account, 'reset')
   return account.email
 }
 
 const withPassword = (email: string): Body => ({ email, password: OTHER_PASSWORD })
-const alone = (email: string): Body => ({ email })
+const addressOnly = (email: string): Body => ({ email })
 const login = { target: 'login', method: 'POST', status: 401, body: withPassword }
-const verify = { target: 'verify', method: 'POST', status: 202, body: alone }
-const reset = { target: 'reset', method: 'POST', status: 202, body: alone }
+const verify = { target: 'verify', method: 'POST', status: 202, body: addressOnly }
+const reset = { target: 'reset', method: 'POST', status: 202, body: addressOnly }
 
 /** One in a million is right. */
 const code = '000000'
@@ -118,13 +119,13 @@ const scenarios: Scenario[] = [
     subject: pending,
   },
   {
-    name: 'reset with a wrong code: an account with a reset mail',
+    name: 'reset with a wrong code: an account with a reset link',
     target: 'reset',
     method: 'PUT',
     status: 400,
     body: (email) => ({ email, code, password: OTHER_PASSWORD }),
     knownEffect: EFFECT_OF_COUNTED_CODE,
-    subject: withResetMail,
+    subject: withResetLink,
   },
 ]
 
@@ -134,7 +135,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 
 beforeAll(async () => {
   handler = await startHandler()
-  inbox.fault = () => ({ kind: 'delay', milliseconds: MAIL_DELAY_MS })
+  inbox.fault = () => ({ kind: 'delay', milliseconds: EMAIL_DELAY_MS })
 })
 
 afterAll(async () => {
@@ -142,13 +143,13 @@ afterAll(async () => {
   await handler.stop()
 })
 
-interface TimedAnswer {
+interface TimedResponse {
   elapsedMs: number
   /** Status, headers and body, with what is random replaced by its length. */
   shape: string
 }
 
-async function ask({ target, method, body }: Scenario, email: string): Promise<TimedAnswer> {
+async function ask({ target, method, body }: Scenario, email: string): Promise<TimedResponse> {
   const bytes = Buffer.from(JSON.stringify(body(email)))
   const headers = {
     'content-type': 'application/json',
@@ -163,7 +164,7 @@ async function ask({ target, method, body }: Scenario, email: string): Promise<T
   sent.end(bytes)
   const [response]: IncomingMessage[] = await once(sent, 'response')
   const elapsedMs = performance.now() - startedAt
-  if (response === undefined) throw new Error('no answer came')
+  if (response === undefined) throw new Error('no response')
   const { statusCode, rawHeaders } = response
   const shape = [statusCode, ...rawHeaders.map(withoutChance), await text(response)].join('\n')
   return { elapsedMs, shape }
@@ -175,7 +176,7 @@ function withoutChance(header: string): string {
     .replaceAll(/[\w-]{36,}/g, (random) => `(${random.length} characters)`)
 }
 
-/** Waits until the mails have gone and their rows are marked, so that no answer waits behind another one's mail. */
+/** Waits until the emails are delivered and recorded, so that no response waits behind another one's email. */
 async function settled(): Promise<void> {
   await fetch(`http://127.0.0.1:${handler.port}/settled`)
 }
@@ -219,9 +220,9 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
-describe('[ASVS 6.3.8] what an answer gives away about an address', () => {
+describe('[ASVS 6.3.8] what a response gives away about an address', () => {
   test.each(scenarios)(
-    '$name and an unknown address get the same answer, equally soon',
+    '$name and an unknown address: the same response, equally soon',
     { timeout: 30_000 + ROUNDS * 3_000 },
     async (scenario) => {
       const { times, shapes } = await measure(scenario)

@@ -1,4 +1,4 @@
-/** examples/verify-token.py against tokens of ours and against what is tried instead of them. */
+/** examples/verify-token.py, with our tokens and with forgeries. */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -68,7 +68,7 @@ function tokenOf(header: object = {}, claims: object = {}, privateKey = key.priv
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 describe.skipIf(python === undefined)('the verifier in Python (skipped without python3-jwt)', () => {
-  test('it reads a token of ours, with the keys of ours', async () => {
+  test('it reads our token, with our keys', async () => {
     const person = await signedInPerson()
     const { body } = await person.browser.send('refresh', 'POST', {})
     const { status, printed } = await verify(body.accessToken)
@@ -117,7 +117,7 @@ describe.skipIf(python === undefined)('the verifier in Python (skipped without p
     })
   })
 
-  test('what is no access token at all makes it fetch no keys', async () => {
+  test('it fetches no keys for what is no access token', async () => {
     fetches = 0
     for (const token of ['x', await tokenOf({ typ: 'JWT' })]) await verify(token)
     expect(fetches).toBe(0)

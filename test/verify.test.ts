@@ -1,33 +1,110 @@
+import { parseSetCookie } from 'cookie'
+import { decodeJwt } from 'jose'
 import { v7 as newId } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import { sealMailToken } from '../lib/mail-token.ts'
-import { newBrowser } from './browser.ts'
+import { newBrowser, type Answer } from './browser.ts'
 import { query } from './database.ts'
 import {
+  emailKindsTo,
+  isSignedIn,
   mailsTo,
   newAddress,
   newestMailTo,
   OTHER_PASSWORD,
   PASSWORD,
   registeredPerson,
+  signedInPerson,
   tokenIn,
   verifiedPerson,
 } from './people.ts'
 import { gateway } from './setup-stack.ts'
 
-describe('spending the mailed token', () => {
-  test('the browser that registered needs nothing more', async () => {
+async function linkTokenOf({ email }: { email: string }): Promise<string> {
+  return tokenIn(await newestMailTo(email))
+}
+
+async function sessionsOf({ email }: { email: string }) {
+  return query(
+    `SELECT method, persistent, revocation_reason, extract(epoch FROM absolute_expires_at - created_at)::int AS lifetime
+     FROM sessions WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+    email,
+  )
+}
+
+const maxAges = ({ setCookies }: Answer) =>
+  Object.fromEntries(setCookies.map((text) => parseSetCookie(text)).map(({ name, maxAge }) => [name, maxAge]))
+
+describe('consuming the mailed token', () => {
+  test('in the browser that registered, nothing more is needed, and the account is signed in', async () => {
     const person = await registeredPerson()
-    const answer = await person.browser.send('verify', 'PUT', {
-      token: tokenIn(await newestMailTo(person.email)),
+    const answer = await person.browser.send('verify', 'PUT', { token: await linkTokenOf(person) })
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      {
+        status: 'signed-in',
+        user: { id: expect.any(String), email: person.email, emailVerified: true, role: 'user' },
+        accessToken: expect.any(String),
+        expiresAt: expect.any(String),
+        session: { id: expect.any(String), endsAt: expect.any(String) },
+      },
+    ])
+    expect(maxAges(answer)).toEqual({
+      '__Host-session': 604_800,
+      'signed-in': 604_800,
+      '__Host-registration': 0,
+      '__Host-device': 15_552_000,
     })
-    expect(answer.status).toBe(200)
-    expect(answer.setCookies).toEqual([
-      '__Host-registration=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+    expect([...person.browser.cookies.keys()].toSorted()).toEqual([
+      '__Host-device',
+      '__Host-session',
+      'signed-in',
+    ])
+    expect((await person.browser.send('account', 'GET')).body.user.email).toBe(person.email)
+    expect(await sessionsOf(person)).toEqual([
+      { method: 'email', persistent: true, revocation_reason: null, lifetime: 2_592_000 },
     ])
   })
 
-  test("any other browser gives the registration's password", async () => {
+  test('the access token says that the session was authenticated by email', async () => {
+    const person = await registeredPerson()
+    const { body } = await person.browser.send('verify', 'PUT', { token: await linkTokenOf(person) })
+    const { amr, auth_time: authTime } = decodeJwt(body.accessToken)
+    expect([amr, Math.abs(Number(authTime) - Date.now() / 1000) < 5]).toEqual([['otp'], true])
+  })
+
+  test('a session that the browser had is superseded, whichever account it was of', async () => {
+    const before = await signedInPerson()
+    const { browser } = before
+    const old = browser.cookies.get('__Host-session') ?? ''
+    const email = newAddress()
+    await browser.send('register', 'POST', { email, password: PASSWORD })
+    const answer = await browser.send('verify', 'PUT', { token: await linkTokenOf({ email }) })
+    expect(answer.body.user.email).toBe(email)
+    const copy = newBrowser()
+    copy.cookies.set('__Host-session', old)
+    expect(await isSignedIn(copy)).toBe(false)
+    expect(await sessionsOf(before)).toMatchObject([{ revocation_reason: 'superseded' }])
+    expect((await browser.send('account', 'GET')).body.user.email).toBe(email)
+  })
+
+  test('registered with remember: false, no cookie of that sign-in has a Max-Age, and the session lasts a day', async () => {
+    const browser = newBrowser()
+    const email = newAddress()
+    await browser.send('register', 'POST', { email, password: PASSWORD, remember: false })
+    const answer = await browser.send('verify', 'PUT', { token: await linkTokenOf({ email }) })
+    expect(maxAges(answer)).toEqual({
+      '__Host-session': undefined,
+      'signed-in': undefined,
+      '__Host-registration': 0,
+      '__Host-device': undefined,
+    })
+    expect(await sessionsOf({ email })).toEqual([
+      { method: 'email', persistent: false, revocation_reason: null, lifetime: 86_400 },
+    ])
+  })
+
+  test("any other browser gives the registration's password, too", async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))
     const phone = newBrowser()
@@ -39,27 +116,47 @@ describe('spending the mailed token', () => {
     expect((await phone.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
   })
 
-  test('[ASVS 6.3.6] [63B-4 3.1.3.1] it signs nobody in', async () => {
+  test('[ASVS 6.3.6] [63B-4 3.1.3.1] in any other browser it signs nobody in, with the password neither', async () => {
     const person = await registeredPerson()
-    const answer = await person.browser.send('verify', 'PUT', {
-      token: tokenIn(await newestMailTo(person.email)),
-    })
-    expect(answer.body).toEqual({ status: 'verified' })
-    expect(person.browser.cookies.size).toBe(0)
+    const phone = newBrowser()
+    const proof = { token: await linkTokenOf(person), password: PASSWORD }
+    const answer = await phone.send('verify', 'PUT', proof)
+    expect([answer.status, answer.body]).toEqual([200, { status: 'verified' }])
+    expect(answer.setCookies).toEqual([
+      '__Host-registration=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+    ])
+    expect(phone.cookies.size).toBe(0)
+    expect(await sessionsOf(person)).toEqual([])
+    // Nor does the browser that registered get in by the consumed link.
+    expect((await person.browser.send('verify', 'PUT', proof)).body.code).toBe('token-already-used')
+    expect((await person.browser.send('account', 'GET')).status).toBe(401)
   })
 
-  test('[ASVS 6.4.1] a token is spent once', async () => {
+  test('[ASVS 6.3.6] the registration cookie of another registration signs nobody in', async () => {
+    const [person, stranger] = [await registeredPerson(), await registeredPerson()]
+    const answer = await stranger.browser.send('verify', 'PUT', { token: await linkTokenOf(person) })
+    expect([answer.status, answer.body.code]).toEqual([403, 'password-required'])
+    // Of the same address neither.
+    const rival = newBrowser()
+    await rival.send('register', 'POST', { email: person.email, password: OTHER_PASSWORD })
+    const [owners] = await mailsTo(person.email)
+    expect((await rival.send('verify', 'PUT', { token: tokenIn(owners!) })).body.code).toBe(
+      'password-required',
+    )
+  })
+
+  test('[ASVS 6.4.1] a token works once', async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))
     const other = newBrowser()
     expect((await other.send('verify', 'PUT', { token, password: PASSWORD })).status).toBe(200)
     for (const browser of [other, person.browser]) {
       const again = await browser.send('verify', 'PUT', { token, password: PASSWORD })
-      expect([again.status, again.body.code]).toEqual([410, 'token-spent'])
+      expect([again.status, again.body.code]).toEqual([410, 'token-already-used'])
     }
   })
 
-  test('[ASVS 2.3.4] of 20 that spend one token at once exactly one succeeds', async () => {
+  test('[ASVS 2.3.4] of 20 that present one token at once exactly one succeeds, and one session opens', async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))
     const answers = await Promise.all(
@@ -67,6 +164,7 @@ describe('spending the mailed token', () => {
     )
     expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
     expect(await query('SELECT 1 FROM users WHERE email = $1', person.email)).toHaveLength(1)
+    expect(await sessionsOf(person)).toHaveLength(1)
     expect(
       await query(
         "SELECT 1 FROM events WHERE kind = 'account-created' AND user_id = (SELECT id FROM users WHERE email = $1)",
@@ -75,7 +173,7 @@ describe('spending the mailed token', () => {
     ).toHaveLength(1)
   })
 
-  test('two registrations of one address spent at once make one account, with the password of the one that won', async () => {
+  test('two registrations of one address verified at once make one account, with the password of the one that won', async () => {
     for (let round = 0; round < 20; round += 1) {
       const email = newAddress()
       const browsers = [newBrowser(), newBrowser()]
@@ -88,6 +186,7 @@ describe('spending the mailed token', () => {
         browsers.map((browser, index) => browser.send('verify', 'PUT', { token: tokens[index] })),
       )
       expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 410])
+      expect(await sessionsOf({ email })).toHaveLength(1)
       const winner = answers.findIndex((answer) => answer.status === 200)
       const logins = await Promise.all(
         passwords.map((password) => newBrowser().send('login', 'POST', { email, password })),
@@ -120,7 +219,7 @@ describe('spending the mailed token', () => {
     expect((await newBrowser().send('verify', 'PUT', { token })).body.code).toBe('token-invalid')
   })
 
-  test('[ASVS 3.5.3] opening the link by GET changes nothing, and the token still works', async () => {
+  test('[ASVS 3.5.3] a GET with the token changes nothing, and the token still works', async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))
     const opened = await person.browser.send(`verify?token=${token}`, 'GET')
@@ -128,7 +227,7 @@ describe('spending the mailed token', () => {
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
   })
 
-  test('[ASVS 14.2.1] a token in the query counts for nothing: it comes in the body, from behind the # of the link', async () => {
+  test('[ASVS 14.2.1] a token in the query counts for nothing: it comes in the body, from the fragment of the link', async () => {
     const person = await registeredPerson()
     const mail = await newestMailTo(person.email)
     const token = tokenIn(mail)
@@ -152,7 +251,7 @@ describe('spending the mailed token', () => {
   })
 })
 
-describe('asking for a new link', () => {
+describe('requesting a new link', () => {
   test('it works for the registration of this browser, though a stranger registered the address later', async () => {
     const person = await registeredPerson()
     await newBrowser().send('register', 'POST', {
@@ -161,9 +260,9 @@ describe('asking for a new link', () => {
     })
     expect((await person.browser.send('verify', 'POST', { email: person.email })).status).toBe(202)
     const token = tokenIn(await newestMailTo(person.email))
-    expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
+    expect((await person.browser.send('verify', 'PUT', { token })).body.status).toBe('signed-in')
     expect(
-      (await person.browser.send('login', 'POST', { email: person.email, password: PASSWORD })).status,
+      (await newBrowser().send('login', 'POST', { email: person.email, password: PASSWORD })).status,
     ).toBe(200)
   })
 
@@ -178,7 +277,7 @@ describe('asking for a new link', () => {
     expect((await person.browser.send('verify', 'PUT', { token })).status).toBe(200)
   })
 
-  test('[ASVS 6.3.8] unknown, pending and known addresses get one answer', async () => {
+  test('[ASVS 6.3.8] unknown, pending and known addresses get the same response', async () => {
     const [pending, known] = [await registeredPerson(), await verifiedPerson()]
     const answers = await Promise.all(
       [newAddress(), pending.email, known.email].map((email) =>
@@ -193,10 +292,10 @@ describe('asking for a new link', () => {
     ])
     expect(shapes[1]).toEqual(shapes[0])
     expect(shapes[2]).toEqual(shapes[0])
-    expect((await newestMailTo(known.email)).subject).toBe('You already have an account at Latchkey')
+    expect((await emailKindsTo(known.email)).at(-1)).toBe('already-registered')
   })
 
-  test('a mailbox gets at most five such mails an hour, and the answer stays the same', async () => {
+  test('a mailbox gets at most five such emails an hour, and the response stays the same', async () => {
     const person = await registeredPerson()
     for (let round = 0; round < 10; round += 1) {
       const answer = await newBrowser().send('verify', 'POST', { email: person.email })
@@ -206,7 +305,7 @@ describe('asking for a new link', () => {
   })
 })
 
-test('[ASVS 6.4.1] what is mailed is no password: neither token nor code signs anybody in', async () => {
+test('[ASVS 6.4.1] neither the token nor the code of an email works as a password', async () => {
   const person = await registeredPerson()
   const mail = await newestMailTo(person.email)
   const [code = ''] = /\d{3} \d{3}/.exec(mail.text ?? '') ?? []

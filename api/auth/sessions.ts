@@ -1,15 +1,14 @@
-/** /api/auth/sessions: the signed-in devices. GET lists them; DELETE ends one (`?id=`) or all others (`?others=true`). */
+/** /api/auth/sessions: GET lists the account's; DELETE revokes one (`?id=`) or all others (`?others=true`). */
 import * as z from 'zod/mini'
 import type { Device, Devices } from '../../lib/answers.ts'
+import { credentialOf } from '../../lib/auth/credential.ts'
+import { listSessions, revokeSessions } from '../../lib/auth/sessions.ts'
 import { coarseIp } from '../../lib/client.ts'
 import { endedSessionCookies } from '../../lib/cookies.ts'
-import { credentialOf } from '../../lib/credentials.ts'
-import { endDevices, listDevices } from '../../lib/devices.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json, readQuery } from '../../lib/json.ts'
 import { problem } from '../../lib/problems.ts'
-import { withCookies } from '../../lib/session-answer.ts'
-import { describeUserAgent } from '../../lib/user-agent.ts'
+import { timestamp, withCookies } from '../../lib/session-answer.ts'
 
 export const Choice = z
   .strictObject({
@@ -22,36 +21,35 @@ export const Choice = z
     }),
   )
 
+const UNKNOWN_CLIENT = 'Unknown device'
+
 export default endpoint({
   GET: async (request) => {
     const credential = await credentialOf(request)
-    const list = credential && (await listDevices(credential))
-    if (list === undefined) return problem('unauthorized')
-    const sessions = list.devices.map(({ id, createdAt, lastUsedAt, endsAt, userAgent, ip }): Device => ({
-      id,
-      createdAt: createdAt.toISOString(),
-      lastUsedAt: lastUsedAt.toISOString(),
-      endsAt: endsAt.toISOString(),
-      client: describeUserAgent(userAgent),
-      ip: coarseIp(ip),
+    if (credential === undefined) return problem('unauthorized')
+    const list = await listSessions(credential)
+    if (list.kind === 'signed-out') return problem('unauthorized')
+    if (list.kind === 'refresh-required') return problem('refresh-required')
+    const sessions = list.sessions.map((session): Device => ({
+      id: session.id,
+      createdAt: timestamp(session.createdAt),
+      lastUsedAt: timestamp(session.lastUsedAt),
+      endsAt: timestamp(session.absoluteExpiresAt),
+      client: session.client ?? UNKNOWN_CLIENT,
+      ip: coarseIp(session.ip),
+      lastClient: session.lastClient ?? UNKNOWN_CLIENT,
+      lastIp: coarseIp(session.lastIp),
     }))
-    return json<Devices>({ current: list.currentId, sessions })
+    return json<Devices>({ current: list.sessionId, sessions })
   },
 
   DELETE: async (request, client) => {
     const { id } = readQuery(request, Choice)
     const credential = await credentialOf(request)
     if (credential === undefined) return problem('unauthorized')
-    const ending = await endDevices(credential, id === undefined ? 'others' : { id }, client)
-    switch (ending.kind) {
-      case 'signed-out':
-        return problem('unauthorized')
-      case 'reauthentication-required':
-        return problem('reauthentication-required')
-      case 'not-found':
-        return problem('not-found')
-      case 'ended':
-        return withCookies(new Response(null, { status: 204 }), ending.current ? endedSessionCookies() : [])
-    }
+    const result = await revokeSessions(credential, id === undefined ? 'others' : { id }, client)
+    if (result.kind === 'signed-out') return problem('unauthorized')
+    if (result.kind !== 'revoked') return problem(result.kind)
+    return withCookies(new Response(null, { status: 204 }), result.current ? endedSessionCookies() : [])
   },
 })

@@ -1,34 +1,36 @@
-/** /api/auth/verify: POST mails a new link; PUT spends a mailed token, of a registration or a change of address. */
+/** /api/auth/verify: POST mails a new link; PUT consumes a mailed token, of a registration or a change of address. */
 import * as z from 'zod/mini'
 import type { Verified } from '../../lib/answers.ts'
-import { confirmEmailChange, stopEmailChange } from '../../lib/accounts.ts'
-import { afterAnswer } from '../../lib/after-answer.ts'
+import { cancelEmailChange, confirmEmailChange } from '../../lib/auth/account.ts'
+import { credentialOf } from '../../lib/auth/credential.ts'
+import {
+  consumeRegistration,
+  requestVerificationEmail,
+  tryRegistrationCode,
+  type RegisteringBrowser,
+  type Verification,
+} from '../../lib/auth/sign-up.ts'
 import type { Client } from '../../lib/client.ts'
 import { endedRegistrationCookie, readCookie } from '../../lib/cookies.ts'
-import { credentialOf } from '../../lib/credentials.ts'
+import { renewedDeviceCookie } from '../../lib/device-cookie.ts'
 import { EmailAddress } from '../../lib/email-address.ts'
 import { endpoint } from '../../lib/endpoint.ts'
 import { json, readJson } from '../../lib/json.ts'
+import { rateLimits } from '../../lib/limits.ts'
 import { MailCode } from '../../lib/mail-code.ts'
 import { MailTokenText, openMailToken } from '../../lib/mail-token.ts'
 import { checkEmail } from '../../lib/mail-request-answer.ts'
-import { deliver } from '../../lib/outbox.ts'
-import { Password, passwordMatches } from '../../lib/passwords.ts'
+import { deliverAfterResponse } from '../../lib/outbox.ts'
+import { Password, passwordMatches, UNKNOWN_ACCOUNT_HASH } from '../../lib/passwords.ts'
 import { problem, quotaExceeded } from '../../lib/problems.ts'
-import { limits } from '../../lib/rate-limits.ts'
-import { openRegistration } from '../../lib/registration-cookie.ts'
-import {
-  requestRegistrationMail,
-  spendRegistration,
-  tryRegistrationCode,
-  type Spending,
-} from '../../lib/registrations.ts'
-import { withCookies } from '../../lib/session-answer.ts'
+import { openRefreshToken } from '../../lib/refresh-token.ts'
+import { openRegistrationCookie } from '../../lib/registration-cookie.ts'
+import { sessionBody, withCookies, withSessionCookies } from '../../lib/session-answer.ts'
 
 export const MailWish = z.strictObject({ email: EmailAddress })
 export const Proof = z.strictObject({
   token: z.optional(MailTokenText),
-  stop: z.optional(MailTokenText),
+  cancel: z.optional(MailTokenText),
   email: z.optional(EmailAddress),
   code: z.optional(MailCode),
   password: z.optional(Password),
@@ -39,25 +41,26 @@ const CONFIRMING = ['registration-mail', 'email-change-mail'] as const
 export default endpoint({
   POST: async (request, client) => {
     const { email } = await readJson(request, MailWish)
-    const ownRegistrationId = openRegistration(readCookie(request, 'registration'))
-    return checkEmail(await requestRegistrationMail(email, ownRegistrationId, client))
+    const own = openRegistrationCookie(readCookie(request, 'registration'))
+    return checkEmail(await requestVerificationEmail(email, own?.registrationId, client))
   },
 
   PUT: async (request, client) => {
-    const { token, stop, email, code, password } = await readJson(request, Proof)
-    const given = [token, stop, code].filter((proof) => proof !== undefined)
+    const { token, cancel, email, code, password } = await readJson(request, Proof)
+    const given = [token, cancel, code].filter((proof) => proof !== undefined)
     if (given.length === 1 && (code === undefined) === (email === undefined)) {
-      if (token !== undefined) return answerToken(request, token, password, client)
-      if (stop !== undefined) return answerStop(stop, client)
-      if (email !== undefined && code !== undefined)
-        return answerCode(request, { email, code, password }, client)
+      if (token !== undefined) return confirm(request, token, password, client)
+      if (cancel !== undefined) return cancelChange(cancel, client)
+      if (email !== undefined && code !== undefined) {
+        return verifyWithCode(request, { email, code, password }, client)
+      }
     }
-    const detail = 'Give either token, or email and code, or stop.'
+    const detail = 'Give either token, or email and code, or cancel.'
     return problem('validation-failed', { errors: [{ pointer: '#', detail }] })
   },
 })
 
-async function answerToken(
+async function confirm(
   request: Request,
   text: string,
   password: string | undefined,
@@ -75,31 +78,31 @@ async function answerToken(
   }
 }
 
-/** The old address's link. A field of its own, so that a page that confirms cannot stop, nor one that stops confirm. */
-async function answerStop(text: string, client: Client): Promise<Response> {
+/** The old address's link. A field of its own, so that a page that confirms can't cancel, nor one that cancels confirm. */
+async function cancelChange(text: string, client: Client): Promise<Response> {
   const opened = openMailToken(['email-change-stop-mail'], text)
   if (opened.kind === 'invalid') return problem('token-invalid')
   if (opened.kind === 'expired') return problem('token-expired')
-  return (await stopEmailChange(opened.token.id, client))
-    ? json<Verified>({ status: 'stopped' })
-    : problem('token-spent')
+  const result = await cancelEmailChange(opened.token.id, client)
+  return result === 'canceled' ? json<Verified>({ status: 'canceled' }) : problem('token-already-used')
 }
 
-/** The six digits of a registration's mail; like the link they prove the address, and not the person. */
-async function answerCode(
+/** The code of a registration's email; like the link it proves the address, and not the person. */
+async function verifyWithCode(
   request: Request,
   proof: { email: string; code: string; password: string | undefined },
   client: Client,
 ): Promise<Response> {
   const attempt = await tryRegistrationCode(proof.email, proof.code, client)
-  if (attempt.kind === 'limited') return quotaExceeded(limits.codeBySource, attempt.waitSeconds)
+  if (attempt.kind === 'limited') return quotaExceeded(rateLimits.codeBySource, attempt.retryAfterSeconds)
   if (attempt.kind === 'wrong') return problem('code-invalid')
   const { id, passwordHash } = attempt.match
-  if (openRegistration(readCookie(request, 'registration')) !== id) {
-    if (proof.password === undefined) return problem('password-required')
-    if (!(await passwordMatches(proof.password, passwordHash))) return problem('invalid-credentials')
+  const browser = registeringBrowser(request, id)
+  if (browser === undefined) {
+    const refusal = await refusePassword(proof.password, passwordHash)
+    if (refusal !== undefined) return refusal
   }
-  return verified(await spendRegistration(id, true, client))
+  return verified(request, await consumeRegistration(id, browser ?? 'password', client))
 }
 
 /** The browser that registered needs nothing more; any other one gives the registration's password. */
@@ -109,21 +112,51 @@ async function confirmRegistration(
   password: string | undefined,
   client: Client,
 ): Promise<Response> {
-  const ownBrowser = openRegistration(readCookie(request, 'registration')) === id
-  let spending = await spendRegistration(id, ownBrowser, client)
-  if (spending.kind === 'unproven') {
-    if (password === undefined) return problem('password-required')
-    if (!(await passwordMatches(password, spending.passwordHash))) return problem('invalid-credentials')
-    spending = await spendRegistration(id, true, client)
+  let verification = await consumeRegistration(id, registeringBrowser(request, id), client)
+  if (verification.kind === 'unverified') {
+    const refusal = await refusePassword(password, verification.passwordHash)
+    if (refusal !== undefined) return refusal
+    verification = await consumeRegistration(id, 'password', client)
   }
-  return verified(spending)
+  return verified(request, verification)
 }
 
-/** A mail proves an address, not a person: whoever has it signs in with the password. */
-function verified(spending: Spending): Response {
-  if (spending.kind === 'limited') return quotaExceeded(limits.linkByToken, spending.waitSeconds)
-  if (spending.kind !== 'account-created') return problem('token-spent')
-  return withCookies(json<Verified>({ status: 'verified' }), [endedRegistrationCookie()])
+/** Undefined in every browser but the one that registered. */
+function registeringBrowser(request: Request, registrationId: string): RegisteringBrowser | undefined {
+  const own = openRegistrationCookie(readCookie(request, 'registration'))
+  if (own?.registrationId !== registrationId) return undefined
+  const presentedToken = openRefreshToken(readCookie(request, 'session'))
+  return { persistent: own.persistent, presentedToken }
+}
+
+/** What to respond when the password is missing or wrong; undefined when it is right. */
+async function refusePassword(
+  password: string | undefined,
+  passwordHash: string | null,
+): Promise<Response | undefined> {
+  if (password === undefined) return problem('password-required')
+  const matches = await passwordMatches(password, passwordHash ?? UNKNOWN_ACCOUNT_HASH)
+  return matches ? undefined : problem('invalid-credentials')
+}
+
+/** Only the browser that registered is signed in. In another one its owner signs in with the password. */
+async function verified(request: Request, verification: Verification): Promise<Response> {
+  switch (verification.kind) {
+    case 'limited':
+      return quotaExceeded(rateLimits.linkByToken, verification.retryAfterSeconds)
+    case 'consumed':
+    case 'unverified':
+      return problem('token-already-used')
+    case 'account-created':
+      return withCookies(json<Verified>({ status: 'verified' }), [endedRegistrationCookie()])
+    case 'signed-in': {
+      const { session } = verification
+      const response = json<Verified>({ status: 'signed-in', ...(await sessionBody(session)) })
+      const { user, persistent } = session.session
+      const cookies = [endedRegistrationCookie(), renewedDeviceCookie(request, user, persistent)]
+      return withCookies(withSessionCookies(response, session), cookies)
+    }
+  }
 }
 
 /** A browser that is signed in to the account needs nothing more; any other one gives the account's password. */
@@ -133,16 +166,16 @@ async function confirmNewEmail(
   password: string | undefined,
   client: Client,
 ): Promise<Response> {
-  const credential = await credentialOf(request)
-  let confirmation = await confirmEmailChange(id, credential, false, client)
-  if (confirmation.kind === 'unproven') {
-    if (password === undefined) return problem('password-required')
-    if (!(await passwordMatches(password, confirmation.passwordHash))) return problem('invalid-credentials')
-    confirmation = await confirmEmailChange(id, undefined, true, client)
+  let result = await confirmEmailChange(id, { credential: await credentialOf(request) }, client)
+  if (result.kind === 'unverified') {
+    const refusal = await refusePassword(password, result.passwordHash)
+    if (refusal !== undefined) return refusal
+    result = await confirmEmailChange(id, { securityVersion: result.securityVersion }, client)
   }
-  if (confirmation.kind === 'limited') return quotaExceeded(limits.linkByToken, confirmation.waitSeconds)
-  if (confirmation.kind !== 'confirmed') return problem('token-spent')
-  const { mail } = confirmation
-  await afterAnswer(() => deliver(mail))
-  return json<Verified>({ status: 'verified' })
+  if (result.kind === 'limited') return quotaExceeded(rateLimits.linkByToken, result.retryAfterSeconds)
+  if (result.kind !== 'confirmed') return problem('token-already-used')
+  await deliverAfterResponse(result.emails)
+  const { user, persistent } = result
+  const cookies = persistent === null ? [] : [renewedDeviceCookie(request, user, persistent)]
+  return withCookies(json<Verified>({ status: 'verified' }), cookies)
 }

@@ -1,6 +1,6 @@
-/** The schemas that the contract names: the endpoints' own, with what a reader should know and JSON Schema cannot see in a refinement. */
+/** The named schemas of the contract: the endpoints' own, with descriptions and the rules hidden in refinements. */
 import * as z from 'zod/mini'
-import { Change, Deletion } from '../../api/auth/account.ts'
+import { Change } from '../../api/auth/account.ts'
 import { Credentials } from '../../api/auth/login.ts'
 import { Wish } from '../../api/auth/logout.ts'
 import { Nothing } from '../../api/auth/refresh.ts'
@@ -8,17 +8,17 @@ import { Body } from '../../api/auth/register.ts'
 import { MailWish as ResetWish, NewPassword } from '../../api/auth/reset.ts'
 import { Choice } from '../../api/auth/sessions.ts'
 import { MailWish as VerificationWish, Proof } from '../../api/auth/verify.ts'
-import { ACCESS_TOKEN_LIFETIME_SECONDS } from '../../lib/access-token.ts'
 import { EmailAddress, MAX_ADDRESS_LENGTH } from '../../lib/email-address.ts'
 import { MailCode } from '../../lib/mail-code.ts'
 import { MailTokenText } from '../../lib/mail-token.ts'
 import { Password, PASSWORD_MAX_LENGTH } from '../../lib/passwords.ts'
 import * as answers from '../../lib/answers.ts'
+import { lifetimeSeconds } from '../../lib/limits.ts'
 
 export type JsonSchema = Record<string, unknown>
 
 interface Note extends JsonSchema {
-  /** Its name in the contract; without one it is written out where it is used. */
+  /** Its name in the contract; without one it is inlined. */
   id?: string
   description?: string
 }
@@ -30,108 +30,132 @@ const notes = z.registry<Note>()
 notes.add(EmailAddress, {
   id: 'EmailAddress',
   description:
-    'An address as a person types it; spaces around it are dropped. At most 63 characters before the @, which are ASCII, and a domain with a dot.',
+    'Surrounding spaces are removed. At most 63 ASCII characters before the @, and a domain with a dot.',
   format: 'idn-email',
   maxLength: MAX_ADDRESS_LENGTH,
 })
 notes.add(Password, {
   id: 'Password',
   description:
-    'Counted in code points of its NFC form. Where one is chosen it has at least 15 (`PASSWORD_MIN_LENGTH`), or the answer is `weak-password`.',
+    'Counted in code points, as NFC. A new one needs 15 (`PASSWORD_MIN_LENGTH`) or is `weak-password`.',
   format: 'password',
   maxLength: PASSWORD_MAX_LENGTH,
   pattern: String.raw`^[^\u0000]*$`,
 })
 notes.add(MailTokenText, {
   id: 'MailToken',
-  description:
-    'The token from a mailed link, which stands behind `#token=` there: 70 characters of base64url. It is good once.',
+  description: 'The one-time token of an emailed link, after `#token=`: 70 characters of base64url.',
 })
 notes.add(MailCode, {
   id: 'MailCode',
-  description: 'The six digits of the same mail, for another device; a space in their middle is fine.',
+  description: 'The six digits of the same email. A space in the middle is allowed.',
 })
 notes.add(answers.Id, { id: 'Id', description: 'A UUID.' })
-notes.add(answers.Moment, { id: 'Moment', description: "ISO 8601 in UTC, by the server's clock." })
+notes.add(answers.Moment, { id: 'Timestamp', description: "ISO 8601 in UTC, by the server's clock." })
 notes.add(answers.AccessToken, {
-  description: `A JWT (RFC 9068, ES256) that is good for ${ACCESS_TOKEN_LIFETIME_SECONDS / 60} minutes. Keep it in memory alone.`,
+  description:
+    `A JWT (RFC 9068, ES256), valid for ${lifetimeSeconds.accessToken / 60} minutes. Keep it in ` +
+    `memory only.`,
   pattern: String.raw`^[\w-]+\.[\w-]+\.[\w-]+$`,
 })
 
-// --- Bodies of requests ---
+// --- Requests ---
 
+const REMEMBER =
+  'With `false`, the session ends when the browser closes, after 2 hours without use, or after 24 hours.'
 const EITHER_TOKEN_OR_CODE = [{ required: ['token'] }, { required: ['code'] }]
 const CODE_WITH_ADDRESS = { code: ['email'], email: ['code'] }
 
-notes.add(Body, { id: 'Registration' })
-notes.add(VerificationWish, { id: 'VerificationRequest' })
+notes.add(Body, { id: 'RegisterRequest' })
+notes.add(Body.shape.remember, { description: REMEMBER })
+notes.add(VerificationWish, { id: 'VerificationEmailRequest' })
 notes.add(Proof, {
-  id: 'Verification',
-  description: 'Either `token`, or `email` and `code`, or `stop`.',
-  oneOf: [...EITHER_TOKEN_OR_CODE, { required: ['stop'] }],
+  id: 'VerifyRequest',
+  description: 'Either `token`, or `email` and `code`, or `cancel`.',
+  oneOf: [...EITHER_TOKEN_OR_CODE, { required: ['cancel'] }],
   dependentRequired: CODE_WITH_ADDRESS,
 })
-notes.add(Credentials, { id: 'Credentials' })
-notes.add(Nothing, { id: 'Nothing', description: 'An object without members.' })
-notes.add(Wish, { id: 'LogoutWish' })
-notes.add(ResetWish, { id: 'ResetRequest' })
+notes.add(Credentials, { id: 'LoginRequest' })
+notes.add(Credentials.shape.remember, { description: REMEMBER })
+notes.add(Credentials.shape.reauthenticate, {
+  description: 'Accept only the account that is signed in, and replace its session.',
+})
+notes.add(Nothing, { id: 'RefreshRequest', description: 'An empty object.' })
+notes.add(Wish, { id: 'LogoutRequest' })
+notes.add(Wish.shape.everywhere, { description: 'Revoke all sessions of the account.' })
+notes.add(ResetWish, { id: 'ResetEmailRequest' })
 notes.add(NewPassword, {
-  id: 'PasswordReset',
+  id: 'ResetRequest',
   description: 'Either `token`, or `email` and `code`.',
   oneOf: EITHER_TOKEN_OR_CODE,
   dependentRequired: CODE_WITH_ADDRESS,
 })
 notes.add(Change, {
-  id: 'AccountChange',
-  description: 'Either `newPassword` or `email`.',
-  oneOf: [{ required: ['newPassword'] }, { required: ['email'] }],
+  id: 'AccountRequest',
+  description: 'Either `currentPassword` and `newPassword`, or `email`.',
+  oneOf: [
+    { required: ['currentPassword', 'newPassword'], properties: { email: false } },
+    { required: ['email'], properties: { currentPassword: false, newPassword: false } },
+  ],
 })
-notes.add(Deletion, { id: 'AccountDeletion' })
-notes.add(Choice, { id: 'DeviceChoice' })
+notes.add(Choice, { id: 'RevokeSessionsRequest' })
 
-// --- Bodies of answers ---
+// --- Responses ---
 
 notes.add(answers.User, { id: 'User' })
-notes.add(answers.User.shape.email, { description: 'As its owner typed it.' })
+notes.add(answers.User.shape.email, { description: 'As the user typed it.' })
 notes.add(answers.User.shape.emailVerified, {
-  description: 'Always true: no account exists before its address is proven.',
+  description: 'Always true: an account exists only once its address is verified.',
 })
-notes.add(answers.User.shape.role, { description: '`user`, until whoever runs the app sets another.' })
+notes.add(answers.User.shape.role, { description: '`user`, unless the operator has set another.' })
 notes.add(answers.SessionBody, {
   id: 'SessionBody',
-  description: 'A session, as login and refresh hand it out. The refresh token is in the cookie alone.',
+  description: 'The refresh token is in the cookie only.',
 })
 notes.add(answers.Account, { id: 'Account' })
-notes.add(answers.Device, { id: 'Device', description: 'A session of the account that has not ended.' })
-notes.add(answers.Device.shape.client, { description: 'The browser and system in words.' })
-notes.add(answers.Device.shape.ip, { description: 'Its network, the last part left out; null when unknown.' })
-notes.add(answers.Devices, { id: 'Devices', description: 'The one used last comes first.' })
+notes.add(answers.Device, {
+  id: 'Session',
+  description: 'An active session. `lastUsedAt` is updated at most every 15 minutes.',
+})
+notes.add(answers.Device.shape.client, { description: 'Browser and system that signed in.' })
+notes.add(answers.Device.shape.lastClient, { description: 'Browser and system that last refreshed it.' })
+notes.add(answers.Device.shape.ip, {
+  description: 'Network that signed in, without the last part of the address; null if unknown.',
+})
+notes.add(answers.Device.shape.lastIp, { description: 'Network that last refreshed it; null if unknown.' })
+notes.add(answers.Devices, {
+  id: 'SessionList',
+  description: 'Most recently used first. `current` is the session of the request.',
+})
 notes.add(answers.CheckEmail, {
   id: 'CheckEmail',
-  description: 'The same whether the address is known or not.',
+  description: 'The same for known and unknown addresses.',
 })
-notes.add(answers.Verified, { id: 'Verified' })
+notes.add(answers.Verified, {
+  id: 'Verified',
+  description: '`signed-in`, with the session, in the browser that registered.',
+})
 notes.add(answers.PasswordChanged, { id: 'PasswordChanged' })
 notes.add(answers.PublicKey, { id: 'PublicKey', description: 'A JWK (RFC 7517) for ES256.' })
 notes.add(answers.PublicKeys, {
   id: 'PublicKeys',
-  description: 'A JWK Set; the first key is the one that signs.',
+  description: 'A JWK Set. The first key signs.',
 })
-notes.add(answers.MaintenanceReport, { id: 'MaintenanceReport', description: 'What was done, in numbers.' })
+notes.add(answers.MaintenanceReport, { id: 'MaintenanceReport', description: 'What was done, as counts.' })
 notes.add(answers.FieldError, { id: 'FieldError' })
 notes.add(answers.FieldError.shape.pointer, {
   description: 'A JSON Pointer (RFC 6901) into the body, as a URI fragment: `#/password`.',
 })
-notes.add(answers.FieldError.shape.detail, { description: 'What is wrong there, for the person.' })
-notes.add(answers.Problem, { id: 'Problem', description: 'A refusal (RFC 9457).' })
+notes.add(answers.FieldError.shape.detail, { description: 'What is wrong, for the user.' })
+notes.add(answers.Problem, { id: 'Problem', description: 'RFC 9457.' })
 notes.add(answers.Problem.shape.type, {
-  description: "The address of the code's entry in the list of problems.",
+  description: 'Links to the documentation of the code.',
   format: 'uri-reference',
 })
-notes.add(answers.Problem.shape.code, { description: 'What a program should look at.' })
-notes.add(answers.Problem.shape.detail, { description: 'What to do, for the person.' })
+notes.add(answers.Problem.shape.code, { description: 'For programs.' })
+notes.add(answers.Problem.shape.detail, { description: 'What to do, for the user.' })
 notes.add(answers.Problem.shape.errors, {
-  description: 'With `validation-failed` and `weak-password`: one entry for each fault.',
+  description: 'With `validation-failed` and `weak-password`: one entry for each error.',
 })
 
 const REFERENCE = '#/components/schemas/'
@@ -143,13 +167,13 @@ export function componentSchemas(): Record<string, JsonSchema> {
     io: 'input',
     uri: (id) => REFERENCE + id,
   })
-  // They are parts of one document, which says what dialect they are in and where they are.
+  // The document itself says what dialect they are in.
   for (const schema of Object.values(schemas))
     for (const word of ['$schema', '$id', 'id']) delete schema[word]
   return schemas
 }
 
-/** How the contract refers to a schema. Throws for one without a name. */
+/** A reference to a named schema. */
 export function reference(schema: z.core.$ZodType): { $ref: string } {
   const id = notes.get(schema)?.id
   if (id === undefined) throw new Error('This schema has no name in build/openapi/components.ts.')

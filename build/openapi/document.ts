@@ -1,9 +1,10 @@
-/** The contract as an OpenAPI 3.1 document, from the schemas and the table of problems that the endpoints use. */
+/** The contract as an OpenAPI 3.1 document, made from the endpoints' schemas and the table of problems. */
 import { STATUS_CODES } from 'node:http'
 import type { core } from 'zod/mini'
 import manifest from '../../package.json' with { type: 'json' }
 import { problem, problems, type ProblemCode } from '../../lib/problems.ts'
-import { rateLimitHeaders, limits } from '../../lib/rate-limits.ts'
+import { rateLimits } from '../../lib/limits.ts'
+import { rateLimitHeaders } from '../../lib/rate-limits.ts'
 import { componentSchemas, reference, type JsonSchema } from './components.ts'
 import { Problem, problemCodes } from '../../lib/answers.ts'
 import { examples } from './examples.ts'
@@ -17,13 +18,24 @@ import {
   type Operation,
 } from './operations.ts'
 
-const DESCRIPTION = `Email-and-password sign-in on the app's own domain. JSON in, JSON out.
+const DESCRIPTION = `Email and password sign-in on the app's own domain, in JSON.
 
-**Refusals** are \`application/problem+json\` (RFC 9457): \`code\` is for programs, \`detail\` tells a person what to do. [All problems](/auth/problems).
+**Errors** are \`application/problem+json\` (RFC 9457): \`code\` is for programs, \`detail\` tells the user \
+what to do. [All problems](/auth/problems).
 
-**Requests that change something** come from a page of the app's own origin, and are JSON (\`content-type: application/json\`, at most 16 KB, no name twice and none that is not listed). A request without \`Origin\` and \`Sec-Fetch-Site\`, which no browser sends, is served, too.
+**Requests that change something** must come from a page of the app's own origin, as JSON: \`content-type: \
+application/json\`, at most 16 KB, no duplicate and no unknown members. Requests with neither \`Origin\` nor \
+\`Sec-Fetch-Site\`, which browsers always send, are accepted, too.
 
-**Every answer** says \`cache-control: no-store\` (but for the public keys) and has an \`x-request-id\`, by which the log has it.`
+**\`refresh-required\`** means that the session cookie is one step behind, usually because a response was \
+lost. Call refresh, then repeat the request. If refresh itself responds with it, another browser has just \
+refreshed this session: try again after 30 seconds. Nobody has been signed out.
+
+**\`reauthentication-required\`** means that the last authentication is more than 5 minutes old. Call login \
+with \`"reauthenticate": true\`, then repeat the request.
+
+**Every response** but the public keys has \`cache-control: no-store\`, and every response has the \
+\`x-request-id\` under which it is logged.`
 
 const securitySchemes = {
   session: {
@@ -31,26 +43,27 @@ const securitySchemes = {
     in: 'cookie',
     name: '__Host-session',
     description:
-      'The refresh token, which login sets. On `http://localhost` the cookie is called `session`. Browsers send it by themselves: to try something here as somebody, sign in by the operation “Sign in”.',
+      'The refresh token, set by login. On `http://localhost` the cookie is called `session`. ' +
+      'Browsers send it on their own: to try an operation here as a user, first run “Sign in”.',
   },
   accessToken: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: '`accessToken` of login or refresh. It goes before the cookie where both are sent.',
+    description: '`accessToken` of login or refresh. Takes precedence over the cookie.',
   },
   cron: {
     type: 'http',
     scheme: 'bearer',
-    description: '`CRON_SECRET`, which Vercel sends along with its cron.',
+    description: "`CRON_SECRET`, sent by Vercel's cron.",
   },
 }
 
-const rateLimit = rateLimitHeaders(limits.loginBySource, 6)
+const rateLimit = rateLimitHeaders(rateLimits.loginBySource, 6)
 
 const headers = {
   RequestId: {
-    description: 'By which the log has this request.',
+    description: 'Identifies the request in the log.',
     required: true,
     schema: { type: 'string', pattern: '^[\\w:.-]{1,128}$' },
     example: '7f4c2f0e-8a56-4b7e-9a43-6f1d0c5b2e91',
@@ -62,35 +75,36 @@ const headers = {
     example: 6,
   },
   RateLimitPolicy: {
-    description: 'The limit of the source: requests (`q`) in so many seconds (`w`).',
+    description: 'The limit for this source: requests (`q`) per number of seconds (`w`).',
     required: true,
     schema: { type: 'string' },
     example: rateLimit['ratelimit-policy'],
   },
   RateLimit: {
-    description: 'Requests left (`r`), and seconds until there is one (`t`).',
+    description: 'Requests left (`r`), and seconds until the next one (`t`).',
     required: true,
     schema: { type: 'string' },
     example: rateLimit['ratelimit'],
   },
   WwwAuthenticate: {
-    description: 'The scheme that would be accepted.',
+    description: 'The scheme to authenticate with.',
     required: true,
     schema: { type: 'string', const: 'Bearer' },
     example: 'Bearer',
   },
   Allow: {
-    description: 'The methods that are served.',
+    description: 'The supported methods.',
     required: true,
     schema: { type: 'string' },
     example: 'GET, HEAD',
   },
 }
 
-const ENDED_AT_LAST =
-  'Clears `__Host-session` and `signed-in` when the session has ended for good; not when another tab may just have signed in anew.'
+const CLEARS_IF_FINAL =
+  'Clears `__Host-session` and `signed-in`, unless a logout or a sign-in revoked it within the ' +
+  'last 30 seconds: another tab may hold a newer cookie.'
 
-/** The names in answers of what `headers` describes. */
+/** By status, the response headers that `headers` describes. */
 const headersOfStatus: Record<number, Record<string, keyof typeof headers>> = {
   401: { 'WWW-Authenticate': 'WwwAuthenticate' },
   405: { Allow: 'Allow' },
@@ -130,7 +144,7 @@ function success(status: number, answer: Operation['success'][number]): JsonSche
 function refusal(status: number, codes: ProblemCode[]): JsonSchema {
   return {
     description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join('\n\n'),
-    headers: headersOf(status, codes.includes('session-ended') ? ENDED_AT_LAST : undefined),
+    headers: headersOf(status, codes.includes('session-ended') ? CLEARS_IF_FINAL : undefined),
     content: {
       'application/problem+json': {
         schema: { ...reference(Problem), properties: { code: { enum: codes } } },
@@ -140,13 +154,13 @@ function refusal(status: number, codes: ProblemCode[]): JsonSchema {
   }
 }
 
-/** What an operation may answer with, in the order of the table of problems. */
+/** Every problem of an operation, in the order of the table. */
 function codesOf(method: Method, operation: Operation): ProblemCode[] {
   const own = new Set([...operation.problems, ...commonProblems(method, operation)])
   return problemCodes.filter((code) => own.has(code))
 }
 
-/** Adds to `refusals` what it refers to there. */
+/** Adds the components that it references to `refusals`. */
 function responses(method: Method, operation: Operation, refusals: Record<string, JsonSchema>): JsonSchema {
   const byStatus = Map.groupBy(codesOf(method, operation), (code) => problems[code].status)
   return {
@@ -163,7 +177,7 @@ function responses(method: Method, operation: Operation, refusals: Record<string
   }
 }
 
-/** What the document has once, by its name. */
+/** Shared components, by name. */
 interface Named {
   schemas: Record<string, JsonSchema>
   refusals: Record<string, JsonSchema>
@@ -194,7 +208,7 @@ function described(method: Method, operation: Operation, { schemas, refusals }: 
   }
 }
 
-/** What `problem` answers, by the name under which the contract has it. */
+/** The response for each problem. */
 async function problemExamples(used: Set<ProblemCode>): Promise<JsonSchema> {
   const named = [...used].toSorted().map(async (code) => {
     const { 'validation-failed': invalid, 'weak-password': weak } = examples.fieldErrors

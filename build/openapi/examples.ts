@@ -1,4 +1,4 @@
-/** One person's requests and answers. The tests send them with an address, a token and a code that exist. */
+/** Example requests and responses. The tests send them with an address, a token and a code that exist. */
 const EXAMPLE_ORIGIN = 'https://app.example.com'
 const USER_ID = '019aa8c1-7d5e-7c3a-9f10-2b6e4d8a1c57'
 const SESSION_ID = '019aa8c4-02b1-7e64-8a3d-5f9c7b1e6d20'
@@ -8,7 +8,7 @@ const password = 'correct horse battery staple'
 const signedInAt = '2026-11-23T08:00:00.000Z'
 const endsAt = '2026-12-23T08:00:00.000Z'
 
-/** In form alone, as the keys below: whatever looks for secrets finds none here. */
+/** Not real, like the keys below, so that secret scanners find nothing. */
 const accessToken = 'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl'
 
 export const examples = {
@@ -27,7 +27,7 @@ export const examples = {
     expiresAt: '2026-11-23T08:15:00.000Z',
     session: { id: SESSION_ID, endsAt },
   },
-  devices: {
+  sessions: {
     current: SESSION_ID,
     sessions: [
       {
@@ -37,6 +37,8 @@ export const examples = {
         endsAt,
         client: 'Firefox on Linux',
         ip: '203.0.113.x',
+        lastClient: 'Firefox on Linux',
+        lastIp: '203.0.113.x',
       },
     ],
   },
@@ -54,17 +56,18 @@ export const examples = {
     ],
   },
   maintenance: {
-    mail: { sent: 2, givenUp: 0, held: 0, waiting: 0, oldestWaitingSeconds: null },
+    emails: { sent: 2, failed: 0, held: 0, waiting: 0, oldestWaitingSeconds: null },
     removed: {
       registrations: 3,
       sessions: 12,
-      mailTokens: 4,
-      mails: 9,
+      oneTimeTokens: 4,
+      emails: 9,
       rateLimits: 41,
-      passwordAttempts: 2,
+      loginAttempts: 2,
       eventIps: 17,
     },
     left: [],
+    partitions: { created: [], dropped: [] },
   },
   fieldErrors: {
     'validation-failed': [{ pointer: '#/email', detail: 'This is not an email address.' }],

@@ -1,6 +1,6 @@
-/** What can be asked of the endpoints, and every answer there is to it. A test holds each answer of the whole suite against it. */
+/** Every operation with its responses. The test suite checks each response it gets against this. */
 import type { core } from 'zod/mini'
-import { Change, Deletion } from '../../api/auth/account.ts'
+import { Change } from '../../api/auth/account.ts'
 import { Credentials } from '../../api/auth/login.ts'
 import { Wish } from '../../api/auth/logout.ts'
 import { Nothing } from '../../api/auth/refresh.ts'
@@ -18,10 +18,10 @@ type Examples = Record<string, { summary: string; value: unknown }>
 
 interface Success {
   description: string
-  /** More than one: either. None: no body. */
+  /** Any one of these; no body if empty. */
   bodies: readonly core.$ZodType[]
   examples?: Examples
-  /** What `Set-Cookie` does, where there is one. */
+  /** What `Set-Cookie` does, if anything. */
   cookies?: string
 }
 
@@ -34,20 +34,20 @@ export interface Operation {
   body?: { schema: core.$ZodType; examples: Examples }
   query?: core.$ZodType
   success: Record<number, Success>
-  /** Its own; `commonProblems` has those that any request may meet. */
+  /** Specific to this operation; `commonProblems` has the rest. */
   problems: readonly ProblemCode[]
 }
 
 export const tags = {
-  Registration: 'No account exists before its address is proven.',
+  Registration: 'An account exists once its address is verified.',
   Session: 'Sign in, stay signed in, sign out.',
-  'Password reset': 'For whoever has forgotten it.',
-  Devices: 'The sessions of an account.',
-  Account: 'What its owner may see and change.',
-  Upkeep: 'For other servers and for the cron, not for pages.',
+  'Password reset': 'For users who have forgotten their password.',
+  Sessions: 'Everywhere the account is signed in.',
+  Account: 'Read, change and delete it.',
+  Operations: 'For other servers and the cron job, not for pages.',
 }
 
-/** Each is a list of alternatives; the empty one is nobody in particular. */
+/** Each is a list of alternatives; `{}` means no authentication. */
 export const securities = {
   none: [],
   cookie: [{ session: [] }],
@@ -58,7 +58,8 @@ export const securities = {
 }
 
 const SESSION_COOKIES =
-  '`__Host-session`, the refresh token (HttpOnly), and `signed-in=1`, which pages may read; both for as long as the session has left.'
+  'Sets `__Host-session` (HttpOnly), the refresh token, and `signed-in=1`, which pages can read. ' +
+  'Both last as long as the session, or until the browser closes with `"remember": false`.'
 const ENDED_COOKIES = 'Clears `__Host-session` and `signed-in`.'
 
 export const operations: Record<string, Partial<Record<Method, Operation>>> = {
@@ -68,19 +69,26 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       tag: 'Registration',
       summary: 'Register',
       description:
-        'Keeps a registration and mails its link and code. The answer is alike for an address that has an account; its owner is told by mail.',
+        'Stores a registration and emails a link and a code. The response is the same if the ' +
+        'address already has an account; its owner gets a different email.',
       security: 'none',
       body: {
         schema: Body,
-        examples: { person: { summary: 'A person', value: examples.credentials } },
+        examples: {
+          person: { summary: 'Address and password', value: examples.credentials },
+          shared: {
+            summary: 'On a shared device',
+            value: { ...examples.credentials, remember: false },
+          },
+        },
       },
       success: {
         202: {
-          description: 'A mail is on its way.',
+          description: 'An email is on its way.',
           bodies: [answers.CheckEmail],
-          examples: { checkEmail: { summary: 'For any address', value: examples.checkEmail } },
+          examples: { checkEmail: { summary: 'Any address', value: examples.checkEmail } },
           cookies:
-            '`__Host-registration`, by which this browser is known when the link is opened; for 7 days.',
+            'Sets `__Host-registration`, which identifies this browser when the link is opened, for 7 days.',
         },
       },
       problems: ['weak-password', 'quota-exceeded', 'busy', 'unavailable'],
@@ -90,8 +98,9 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
     post: {
       id: 'requestVerification',
       tag: 'Registration',
-      summary: 'Ask for a new link',
-      description: 'Mails a new link for a registration that waits. The answer is the same for any address.',
+      summary: 'Request a new verification email',
+      description:
+        'Sends a new link and code for a pending registration. The response is the same for any address.',
       security: 'none',
       body: {
         schema: VerificationWish,
@@ -99,9 +108,9 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       },
       success: {
         202: {
-          description: 'If a registration waits, a mail is on its way.',
+          description: 'If a registration is pending, an email is on its way.',
           bodies: [answers.CheckEmail],
-          examples: { checkEmail: { summary: 'For any address', value: examples.checkEmail } },
+          examples: { checkEmail: { summary: 'Any address', value: examples.checkEmail } },
         },
       },
       problems: ['quota-exceeded', 'unavailable'],
@@ -109,43 +118,52 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
     put: {
       id: 'verify',
       tag: 'Registration',
-      summary: 'Confirm an address',
+      summary: 'Verify an address',
       description:
-        'Spends a mailed token or code: of a registration, which becomes an account, or of a change of address. In another browser than the one that registered the password is needed as well. Nobody is signed in by this.',
+        'Consumes the one-time token or code of an email: of a registration, which becomes an ' +
+        'account, or of a change of address. With `cancel`, it cancels a change of address ' +
+        'instead. The browser that registered is signed in. Any other browser must send the ' +
+        'password, too, and is not signed in.',
       security: 'signed in, if at all',
       body: {
         schema: Proof,
         examples: {
           token: { summary: 'The link, in the browser that registered', value: { token: examples.token } },
           elsewhere: {
-            summary: 'The link, in another browser',
+            summary: 'The link, in any other browser',
             value: { token: examples.token, password: examples.password },
           },
           code: {
-            summary: 'The code of the mail',
+            summary: 'The code',
             value: { ...examples.address, code: examples.code, password: examples.password },
           },
-          stop: {
-            summary: 'Stop a change, by the link in the mail to the old address',
-            value: { stop: examples.token },
+          cancel: {
+            summary: 'Cancel a change of address, with the link sent to the old one',
+            value: { cancel: examples.token },
           },
         },
       },
       success: {
         200: {
-          description: 'The address is confirmed, or the change is stopped.',
+          description: 'The address is verified, or its change is canceled.',
           bodies: [answers.Verified],
           examples: {
-            verified: { summary: 'Confirmed', value: { status: 'verified' } },
-            stopped: { summary: 'Stopped', value: { status: 'stopped' } },
+            verified: { summary: 'In any other browser', value: { status: 'verified' } },
+            signedIn: {
+              summary: 'In the browser that registered',
+              value: { status: 'signed-in', ...examples.session },
+            },
+            canceled: { summary: 'Canceled', value: { status: 'canceled' } },
           },
-          cookies: 'Clears `__Host-registration` where that has done its work.',
+          cookies:
+            `In the browser that registered: ${SESSION_COOKIES} Also sets \`__Host-device\` and ` +
+            `clears \`__Host-registration\`. With a new address, in a browser that is signed in: \`__Host-device\`.`,
         },
       },
       problems: [
         'token-invalid',
         'token-expired',
-        'token-spent',
+        'token-already-used',
         'code-invalid',
         'password-required',
         'invalid-credentials',
@@ -161,30 +179,56 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       tag: 'Session',
       summary: 'Sign in',
       description:
-        'Checks the password and opens a session; one that this browser had already ends. An unknown address, a wrong password and a locked one answer alike.',
+        'Checks the password and creates a session, which replaces the one this browser had. The ' +
+        'response is the same for an unknown address, a wrong password and a locked account. With ' +
+        '`reauthenticate`, only the account that is signed in is accepted, and the new session ' +
+        'keeps the absolute expiry of the old one: use it after `reauthentication-required`.',
       security: 'none',
       body: {
         schema: Credentials,
-        examples: { person: { summary: 'A person', value: examples.credentials } },
+        examples: {
+          person: { summary: 'Address and password', value: examples.credentials },
+          shared: {
+            summary: 'On a shared device',
+            value: { ...examples.credentials, remember: false },
+          },
+          again: {
+            summary: 'Reauthenticate',
+            value: { ...examples.credentials, reauthenticate: true },
+          },
+        },
       },
       success: {
         200: {
           description: 'Signed in.',
           bodies: [answers.SessionBody],
           examples: { session: { summary: 'The new session', value: examples.session } },
-          cookies: `${SESSION_COOKIES} And \`__Host-known-browser\`, by which failures elsewhere do not count here; for 180 days.`,
+          cookies:
+            `${SESSION_COOKIES} Also sets \`__Host-device\` for 180 days: with it, other people’s ` +
+            `failed attempts do not lock out this browser.`,
         },
       },
-      problems: ['invalid-credentials', 'email-unverified', 'quota-exceeded', 'busy', 'unavailable'],
+      problems: [
+        'invalid-credentials',
+        'unauthorized',
+        'email-unverified',
+        'refresh-required',
+        'different-account',
+        'quota-exceeded',
+        'busy',
+        'unavailable',
+      ],
     },
   },
   refresh: {
     post: {
       id: 'refresh',
       tag: 'Session',
-      summary: 'Renew the access token',
+      summary: 'Refresh the session',
       description:
-        'Turns the refresh token when it is due. Asking twice within 30 seconds gives the same successor, so tabs may race and a lost answer may be asked for again. A token that is older was stolen: its session ends and its owner is told.',
+        'Returns a new access token and rotates the refresh token. Repeating a request within 30 ' +
+        'seconds returns the same refresh token, so parallel tabs and retries are safe. Reuse of ' +
+        'an older token revokes the session and is reported to its owner by email.',
       security: 'cookie',
       body: { schema: Nothing, examples: { nothing: { summary: 'Nothing', value: {} } } },
       success: {
@@ -195,7 +239,7 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
           cookies: SESSION_COOKIES,
         },
       },
-      problems: ['session-ended', 'quota-exceeded', 'unavailable'],
+      problems: ['session-ended', 'refresh-required', 'quota-exceeded', 'unavailable'],
     },
   },
   logout: {
@@ -203,25 +247,27 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       id: 'logout',
       tag: 'Session',
       summary: 'Sign out',
-      description: 'Ends this session, or all of the account. Also fine when nobody is signed in.',
+      description:
+        'Revokes this session. With `everywhere`, revokes all sessions of the account, which needs ' +
+        'an authentication within the last 5 minutes. Succeeds if nobody is signed in.',
       security: 'cookie, if any',
       body: {
         schema: Wish,
         examples: {
-          here: { summary: 'Here', value: {} },
-          everywhere: { summary: 'On every device', value: { everywhere: true } },
+          here: { summary: 'This session', value: {} },
+          everywhere: { summary: 'All sessions', value: { everywhere: true } },
         },
       },
       success: { 204: { description: 'Signed out.', bodies: [], cookies: ENDED_COOKIES } },
-      problems: ['unavailable'],
+      problems: ['refresh-required', 'reauthentication-required', 'unavailable'],
     },
   },
   reset: {
     post: {
       id: 'requestReset',
       tag: 'Password reset',
-      summary: 'Ask for a reset',
-      description: 'Mails a link and a code. The answer is the same for any address.',
+      summary: 'Request a password reset',
+      description: 'Emails a link and a code. The response is the same for any address.',
       security: 'none',
       body: {
         schema: ResetWish,
@@ -229,9 +275,9 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       },
       success: {
         202: {
-          description: 'If there is an account, a mail is on its way.',
+          description: 'If there is an account, an email is on its way.',
           bodies: [answers.CheckEmail],
-          examples: { checkEmail: { summary: 'For any address', value: examples.checkEmail } },
+          examples: { checkEmail: { summary: 'Any address', value: examples.checkEmail } },
         },
       },
       problems: ['quota-exceeded', 'unavailable'],
@@ -241,7 +287,8 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       tag: 'Password reset',
       summary: 'Set a new password',
       description:
-        'Spends the token or code. Every session of the account ends, here too, and nobody is signed in.',
+        'Consumes the one-time token or code of an email and sets the password. Revokes all ' +
+        'sessions of the account, including this one. Nobody is signed in.',
       security: 'none',
       body: {
         schema: NewPassword,
@@ -251,7 +298,7 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
             value: { token: examples.token, password: examples.newPassword },
           },
           code: {
-            summary: 'The code of the mail',
+            summary: 'The code',
             value: { ...examples.address, code: examples.code, password: examples.newPassword },
           },
         },
@@ -261,12 +308,13 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
           description: 'The password is changed.',
           bodies: [answers.PasswordChanged],
           examples: { changed: { summary: 'Changed', value: { status: 'password-changed' } } },
+          cookies: 'Renews `__Host-device` in a browser that has it for this account.',
         },
       },
       problems: [
         'token-invalid',
         'token-expired',
-        'token-spent',
+        'token-already-used',
         'code-invalid',
         'weak-password',
         'quota-exceeded',
@@ -277,37 +325,38 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
   },
   sessions: {
     get: {
-      id: 'listDevices',
-      tag: 'Devices',
-      summary: 'List the signed-in devices',
-      description: 'Every session of the account that has not ended, and which of them asks.',
+      id: 'listSessions',
+      tag: 'Sessions',
+      summary: 'List the sessions',
+      description: 'All active sessions of the account.',
       security: 'signed in',
       success: {
         200: {
-          description: 'The devices.',
+          description: 'The sessions.',
           bodies: [answers.Devices],
-          examples: { devices: { summary: 'This one alone', value: examples.devices } },
+          examples: { sessions: { summary: 'One session', value: examples.sessions } },
         },
       },
-      problems: ['unauthorized', 'unavailable'],
+      problems: ['unauthorized', 'refresh-required', 'unavailable'],
     },
     delete: {
-      id: 'endDevice',
-      tag: 'Devices',
-      summary: 'End one session, or all others',
-      description: 'Give either `id` or `others`. Needs a sign-in of the last 5 minutes.',
+      id: 'revokeSession',
+      tag: 'Sessions',
+      summary: 'Revoke one session, or all others',
+      description: 'Send either `id` or `others`. Needs an authentication within the last 5 minutes.',
       security: 'signed in',
       query: Choice,
       success: {
         204: {
-          description: 'Ended.',
+          description: 'Revoked.',
           bodies: [],
-          cookies: `${ENDED_COOKIES} Only when it was this session.`,
+          cookies: `If it was this session: ${ENDED_COOKIES}`,
         },
       },
       problems: [
         'validation-failed',
         'unauthorized',
+        'refresh-required',
         'reauthentication-required',
         'not-found',
         'unavailable',
@@ -319,23 +368,26 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       id: 'readAccount',
       tag: 'Account',
       summary: 'Read the account',
-      description: 'Fresh from the database.',
+      description: 'Reads it from the database, so a change of role is visible at once.',
       security: 'signed in',
       success: {
         200: {
-          description: 'Who is signed in.',
+          description: 'The account.',
           bodies: [answers.Account],
-          examples: { account: { summary: 'The account', value: { user: examples.session.user } } },
+          examples: { account: { summary: 'Signed in', value: { user: examples.session.user } } },
         },
       },
-      problems: ['unauthorized', 'unavailable'],
+      problems: ['unauthorized', 'refresh-required', 'unavailable'],
     },
     patch: {
       id: 'changeAccount',
       tag: 'Account',
       summary: 'Change the password or the address',
       description:
-        'A new password ends all other sessions and replaces this one. A new address must be confirmed by its mail before anything changes, and the old one is told.',
+        'A new password needs the current one, revokes all other sessions and replaces this one. A ' +
+        'new address needs an authentication within the last 5 minutes; it takes effect once it is ' +
+        'verified with the email sent there, and the old address gets an email with a link that ' +
+        'cancels the change.',
       security: 'signed in',
       body: {
         schema: Change,
@@ -346,13 +398,13 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
           },
           email: {
             summary: 'A new address',
-            value: { currentPassword: examples.password, email: examples.newEmail },
+            value: { email: examples.newEmail },
           },
         },
       },
       success: {
         200: {
-          description: 'The password is changed, or mails are on their way.',
+          description: 'The password is changed, or emails are on their way.',
           bodies: [answers.SessionBody, answers.CheckEmail],
           examples: {
             session: {
@@ -361,11 +413,13 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
             },
             checkEmail: { summary: 'A new address', value: examples.checkEmail },
           },
-          cookies: `With a new password: ${SESSION_COOKIES}`,
+          cookies: `With a new password: ${SESSION_COOKIES} Also renews \`__Host-device\`.`,
         },
       },
       problems: [
         'unauthorized',
+        'refresh-required',
+        'reauthentication-required',
         'invalid-credentials',
         'weak-password',
         'quota-exceeded',
@@ -377,29 +431,27 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       id: 'deleteAccount',
       tag: 'Account',
       summary: 'Delete the account',
-      description: 'With its sessions and tokens. It cannot be undone.',
+      description:
+        'Deletes the account and all its data but the audit log. Cannot be undone. Needs an ' +
+        'authentication within the last 5 minutes.',
       security: 'signed in',
-      body: {
-        schema: Deletion,
-        examples: { password: { summary: 'The password', value: { currentPassword: examples.password } } },
-      },
       success: {
         204: {
-          description: 'Gone.',
+          description: 'Deleted.',
           bodies: [],
-          cookies: 'Clears `__Host-session`, `signed-in` and `__Host-known-browser`.',
+          cookies: 'Clears `__Host-session`, `signed-in` and `__Host-device`.',
         },
       },
-      problems: ['unauthorized', 'invalid-credentials', 'quota-exceeded', 'busy', 'unavailable'],
+      problems: ['unauthorized', 'refresh-required', 'reauthentication-required', 'unavailable'],
     },
   },
   keys: {
     get: {
       id: 'readKeys',
-      tag: 'Upkeep',
+      tag: 'Operations',
       summary: 'Read the public keys',
       description:
-        'They verify access tokens, as a JWK Set (RFC 7517). The one answer that may be cached, for 5 minutes.',
+        'The JWK Set (RFC 7517) that verifies access tokens. The only response that may be cached, for 5 minutes.',
       security: 'none',
       success: {
         200: {
@@ -414,13 +466,13 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
   maintenance: {
     get: {
       id: 'maintain',
-      tag: 'Upkeep',
-      summary: 'Deliver waiting mail, remove what has expired',
-      description: "Called by Vercel's cron once a day.",
+      tag: 'Operations',
+      summary: 'Run maintenance',
+      description: "Delivers waiting email and removes expired data. Called once a day by Vercel's cron.",
       security: 'cron',
       success: {
         200: {
-          description: 'Done.',
+          description: 'What was done.',
           bodies: [answers.MaintenanceReport],
           examples: { report: { summary: 'A quiet day', value: examples.maintenance } },
         },
@@ -430,13 +482,13 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
   },
 }
 
-/** What any request to an operation may meet, before or beside its own work. */
+/** Problems that any request can get. */
 export function commonProblems(method: Method, { body }: Operation): ProblemCode[] {
   return [
     'method-not-allowed',
     'internal-error',
     'misconfigured',
-    ...(method === 'get' ? [] : (['origin-refused'] as const)),
+    ...(method === 'get' ? [] : (['cross-origin-request'] as const)),
     ...(body === undefined
       ? []
       : (['malformed-json', 'body-too-large', 'unsupported-media-type', 'validation-failed'] as const)),

@@ -1,4 +1,4 @@
-/** Copies Latchkey into this project, as docs/adopt.md has you do once by hand: what is copied is then yours. */
+/** Copies Latchkey into this project. By hand you do it once (docs/adopt.md): the copy is yours. */
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -12,7 +12,7 @@ const PROGRAMS = [
   'production-database',
 ].map((name) => `build/${name}.ts`)
 const PARTS = ['api/auth', 'lib', 'client', 'drizzle', ...PROGRAMS]
-/** The pages that mailed links open. */
+/** The pages that emailed links open. */
 const PAGES = ['public/auth', 'public/assets', 'public/client']
 
 const filter = (path) => !/\.test\.ts$|tsconfig\.json$/.test(path)

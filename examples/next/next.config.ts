@@ -1,15 +1,15 @@
 import type { NextConfig } from 'next'
 
 const config: NextConfig = {
-  // It has a binary, which no bundler can take in.
+  // A native module, which can't be bundled.
   serverExternalPackages: ['@node-rs/argon2'],
-  // The pages that mailed links open, and what a problem's type leads to.
+  // The pages that emailed links open, and the one that a problem's type links to.
   rewrites: async () =>
-    ['verify', 'reset', 'stop', 'problems'].map((name) => ({
+    ['verify', 'reset', 'cancel', 'problems'].map((name) => ({
       source: `/auth/${name}`,
       destination: `/auth/${name}.html`,
     })),
-  // This project's own folder, whatever lock file lies above it.
+  // This folder, even if there is a lock file above it.
   turbopack: { root: import.meta.dirname },
 }
 

@@ -86,7 +86,7 @@ export const german: Language = {
       ifNotYou:
         'Wenn Sie das nicht waren, kennt jemand Ihr Passwort. Fordern Sie auf der Anmeldeseite sofort ein neues an: Damit wird jedes Gerät abgemeldet. Wählen Sie eines, das Sie nirgendwo sonst verwenden.',
     }),
-    'session-stolen': ({ product }) => ({
+    'refresh-token-reused': ({ product }) => ({
       subject: `Ein Gerät wurde bei ${product} abgemeldet`,
       preview: 'Eine Ihrer Anmeldungen wurde an zwei Orten verwendet und deshalb beendet.',
       paragraphs: [

@@ -86,7 +86,7 @@ export const english: Language = {
       ifNotYou:
         'If it was not you, somebody knows your password. Ask for a new one on the sign-in page at once: that signs out every device. Choose one that you use nowhere else.',
     }),
-    'session-stolen': ({ product }) => ({
+    'refresh-token-reused': ({ product }) => ({
       subject: `A device was signed out of ${product}`,
       preview: 'One of your sign-ins was in use in two places, so it was ended.',
       paragraphs: [

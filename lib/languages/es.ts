@@ -86,7 +86,7 @@ export const spanish: Language = {
       ifNotYou:
         'Si no ha sido usted, alguien conoce su contraseña. Solicite cuanto antes una nueva en la página de inicio de sesión: así se cerrará la sesión en todos los dispositivos. Elija una que no use en ningún otro sitio.',
     }),
-    'session-stolen': ({ product }) => ({
+    'refresh-token-reused': ({ product }) => ({
       subject: `Se ha cerrado una sesión suya en ${product}`,
       preview: 'La sesión se estaba usando en dos lugares y se ha cerrado.',
       paragraphs: [

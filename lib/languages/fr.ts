@@ -90,7 +90,7 @@ export const french: Language = {
       ifNotYou:
         'Si vous n’êtes pas à l’origine de cette connexion, quelqu’un connaît votre mot de passe. Demandez-en tout de suite un nouveau sur la page de connexion\u00A0: tous les appareils seront déconnectés. Choisissez-en un que vous n’utilisez nulle part ailleurs.',
     }),
-    'session-stolen': ({ product }) => ({
+    'refresh-token-reused': ({ product }) => ({
       subject: `Un appareil a été déconnecté de ${product}`,
       preview: 'L’une de vos sessions était utilisée à deux endroits. Elle a été fermée.',
       paragraphs: [

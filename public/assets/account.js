@@ -1,12 +1,12 @@
-/** What a person does with their account: devices, password, address, deletion. */
+/** The account's views: devices, password, address, deletion; and the dialog that asks for the password again. */
 import {
   changeEmail,
   changePassword,
   deleteAccount,
-  devices,
-  endDevice,
-  login,
+  listSessions,
+  reauthenticate,
   refresh,
+  revokeSession,
   session,
 } from '/client/auth.js'
 import { element, elements, write } from './elements.js'
@@ -15,66 +15,59 @@ import { explainStep } from './panel.js'
 
 /** @typedef {import('./forms.js').Problem} Problem */
 
-const WRONG_PASSWORD = 'That is not your password. Try again.'
+const WRONG_PASSWORD = 'Wrong password. Try again.'
 
 const devicesForm = element('#devices-form', HTMLFormElement)
 const deviceList = element('#device-list', HTMLElement)
-const endOthers = element('#end-others', HTMLElement)
-const signInAgainForm = element('#sign-in-again', HTMLFormElement)
+const revokeOthers = element('#revoke-others', HTMLElement)
+const dialog = element('#reauthentication', HTMLDialogElement)
+const dialogForm = element('form', HTMLFormElement, dialog)
 const passwordForm = element('#change-password form', HTMLFormElement)
 const emailForm = element('#change-email form', HTMLFormElement)
 const deletionForm = element('#delete-account form', HTMLFormElement)
 
-/** What was to be ended when the server asked for a sign-in. */
-let wanted = ''
+/** Repeats what was refused with `reauthentication-required`. */
+let repeat = () => {}
 
 export function connectAccount() {
   connect(
     devicesForm,
-    ({ end }) => {
-      wanted = end
-      signInAgainForm.hidden = true
-      return endDevice(end === 'others' ? { others: true } : { id: end })
-    },
-    (_, { end }) => {
-      say(end === 'others' ? 'Every other device is signed out.' : 'That device is signed out.')
-      explainStep('device-ended')
+    ({ revoke }) => revokeSession(revoke === 'others' ? { others: true } : { id: revoke }),
+    (_, { revoke }) => {
+      say(revoke === 'others' ? 'All other devices are signed out.' : 'That device is signed out.')
+      explainStep('revoked')
       element('#devices h1', HTMLElement).focus()
-      void showDevices()
+      void showSessions()
     },
-    (problem) => {
+    (problem, { revoke }) => {
       if (problem.code === 'not-found') {
-        say('That device was signed out already.')
-        void showDevices()
+        say('That device was already signed out.')
+        void showSessions()
         return true
       }
-      if (problem.code !== 'reauthentication-required') return signedOutMeanwhile(problem)
-      signInAgainForm.hidden = false
-      element('input[type="password"]', HTMLInputElement, signInAgainForm).focus()
-      return true
+      return refused(devicesForm, problem, revoke)
     },
   )
 
   connect(
-    signInAgainForm,
-    ({ password }) => login({ email: emailNow(), password }),
+    dialogForm,
+    ({ password }) => reauthenticate(password),
     () => {
-      signInAgainForm.hidden = true
-      explainStep('signed-in-again')
-      const button = elements('button[name="end"]', HTMLButtonElement, devicesForm).find(
-        ({ value }) => value === wanted,
-      )
-      devicesForm.requestSubmit(button)
+      dialog.close()
+      explainStep('reauthenticated')
+      repeat()
     },
-    (problem) => wrongPassword(signInAgainForm, problem),
+    (problem) => wrongPassword(dialogForm, problem),
   )
+  element('#reauthentication-cancel', HTMLButtonElement).addEventListener('click', () => dialog.close())
+  dialog.addEventListener('close', () => dialogForm.reset())
 
   connect(
     passwordForm,
     ({ currentPassword, newPassword }) => changePassword({ currentPassword, newPassword }),
     () => {
       passwordForm.reset()
-      say('Your password is changed. Every other device is signed out.')
+      say('Your password is changed. All other devices are signed out.')
       explainStep('password-changed')
     },
     (problem) => wrongPassword(passwordForm, problem),
@@ -82,23 +75,23 @@ export function connectAccount() {
 
   connect(
     emailForm,
-    ({ currentPassword, email }) => changeEmail({ currentPassword, email }),
+    ({ email }) => changeEmail(email),
     (_, { email }) => {
       emailForm.reset()
-      say(`We have sent a mail to ${email}. Your address changes once you have confirmed it there.`)
-      explainStep('email-asked')
+      say(`We’ve sent an email to ${email}. Open its link to complete the change.`)
+      explainStep('email-change')
     },
-    (problem) => wrongPassword(emailForm, problem),
+    (problem) => refused(emailForm, problem),
   )
 
   connect(
     deletionForm,
-    ({ currentPassword }) => deleteAccount({ currentPassword }),
+    () => deleteAccount(),
     () => {
       say('Your account is deleted.')
       explainStep('deleted')
     },
-    (problem) => wrongPassword(deletionForm, problem),
+    (problem) => refused(deletionForm, problem),
   )
 }
 
@@ -108,31 +101,29 @@ export function showAccount({ user, session: { endsAt } }) {
   write('#account-verified', user.emailVerified ? 'confirmed' : 'not confirmed')
   write('#account-role', user.role)
   write('#session-ends', inFull(endsAt))
-  tellPasswordManager(user.email)
+  nameAccount(user.email)
 }
 
 /**
- * Whose password it is. What a field has by default outlasts a reset of its form.
+ * Tells password managers whose password the forms ask for. A default value survives a reset of its form.
  * @param {string} email
  */
-function tellPasswordManager(email) {
+function nameAccount(email) {
   for (const field of elements('input[autocomplete="username"][hidden]', HTMLInputElement)) {
     field.defaultValue = email
   }
 }
 
-export function forgetAccount() {
-  wanted = ''
+export function clearAccount() {
+  dialog.close()
   write('.account-email, #account-verified, #account-role, #session-ends', '')
-  tellPasswordManager('')
+  nameAccount('')
   deviceList.replaceChildren()
-  endOthers.hidden = true
-  signInAgainForm.hidden = true
+  revokeOthers.hidden = true
 }
 
-/** Asks for the devices and lists them. */
-export async function showDevices() {
-  const result = await devices()
+export async function showSessions() {
+  const result = await listSessions()
   if (session.getSnapshot().kind !== 'signed-in') return
   if (!result.ok) {
     if (!signedOutMeanwhile(result.problem)) showNotice(devicesForm, ...explain(result.problem), tryAgain())
@@ -140,29 +131,39 @@ export async function showDevices() {
   }
   showNotice(devicesForm)
   const { current, sessions } = result.answer
-  deviceList.replaceChildren(...sessions.map((device) => itemOf(device, device.id === current)))
-  endOthers.hidden = sessions.length < 2
+  deviceList.replaceChildren(...sessions.map((one) => itemOf(one, one.id === current)))
+  revokeOthers.hidden = sessions.length < 2
 }
 
 /**
- * @param {import('../../client/auth.ts').Devices['sessions'][number]} device
+ * @param {import('../../client/auth.ts').Session} session
  * @param {boolean} current
  */
-function itemOf({ id, client, ip, createdAt, lastUsedAt, endsAt }, current) {
+function itemOf({ id, client, ip, lastClient, lastIp, createdAt, lastUsedAt, endsAt }, current) {
   const item = element('li', HTMLElement, cloneOf('#device'))
   element('.device-client', HTMLElement, item).textContent = client
   if (!current) element('.here', HTMLElement, item).remove()
+  const moved = lastClient !== client || lastIp !== ip
   const facts = [
-    `Signed in ${inFull(createdAt)}`,
-    `Last used ${inFull(lastUsedAt)}${ip === null ? '' : `, from ${ip}`}`,
-    `Ends ${inFull(endsAt)} at the latest`,
+    `Signed in ${inFull(createdAt)}${from(ip)}`,
+    `Last used ${inFull(lastUsedAt)}${moved ? from(lastIp, lastClient) : ''}`,
+    `Expires ${inFull(endsAt)} at the latest`,
   ]
   element('.device-facts', HTMLElement, item).replaceChildren(...facts.map(lineOf))
   const button = element('button', HTMLButtonElement, item)
   button.value = id
-  element('.unseen', HTMLElement, button).textContent = ` of ${client}, signed in ${inFull(createdAt)}`
+  element('.visually-hidden', HTMLElement, button).textContent = ` ${client}, signed in ${inFull(createdAt)}`
   if (current) button.remove()
   return item
+}
+
+/**
+ * @param {string | null} ip
+ * @param {string} [client]
+ */
+function from(ip, client) {
+  const places = [client, ip].filter((place) => place)
+  return places.length === 0 ? '' : `, from ${places.join(', ')}`
 }
 
 /** @param {string} text */
@@ -181,14 +182,31 @@ function tryAgain() {
   const button = document.createElement('button')
   button.type = 'button'
   button.textContent = 'Try again'
-  button.addEventListener('click', () => void showDevices())
+  button.addEventListener('click', () => void showSessions())
   return button
+}
+
+/**
+ * After `reauthentication-required`, asks for the password in a dialog, then submits the form again. Its input is kept.
+ * @param {HTMLFormElement} form
+ * @param {Problem} problem
+ * @param {string} [value] of the submit button, if the form has several
+ * @returns {boolean} whether the problem was handled
+ */
+export function refused(form, problem, value) {
+  if (problem.code !== 'reauthentication-required') return signedOutMeanwhile(problem)
+  repeat = () => {
+    const buttons = elements('button[type="submit"]', HTMLButtonElement, form)
+    form.requestSubmit(buttons.find((button) => value === undefined || button.value === value))
+  }
+  dialog.showModal()
+  return true
 }
 
 /**
  * @param {HTMLFormElement} form
  * @param {Problem} problem
- * @returns {boolean} whether it was dealt with
+ * @returns {boolean} whether the problem was handled
  */
 function wrongPassword(form, problem) {
   if (problem.code !== 'invalid-credentials') return signedOutMeanwhile(problem)
@@ -197,17 +215,12 @@ function wrongPassword(form, problem) {
 }
 
 /**
- * Whether the page shows the sign-in form by now. Where the session may have ended, the client is made to find out.
+ * Whether nobody is signed in any longer. If the session may have ended, the client is made to check.
  * @param {Problem} problem
  */
 function signedOutMeanwhile({ code }) {
   if (code === 'unauthorized') void refresh()
   return session.getSnapshot().kind !== 'signed-in'
-}
-
-function emailNow() {
-  const state = session.getSnapshot()
-  return state.kind === 'signed-in' ? state.user.email : ''
 }
 
 /** @param {string} time */

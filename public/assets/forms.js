@@ -1,26 +1,26 @@
 import { element, elements, write } from './elements.js'
 
 /**
- * What a call of the client came to, and why it was refused.
+ * The result of a call of the client, and its problem.
  * @typedef {import('../../client/auth.ts').Result<any, string>} Result
  * @typedef {import('../../client/auth.ts').Problem} Problem
  */
-/** @typedef {Record<string, any>} Fields what a form holds, by field name */
+/** @typedef {Record<string, any>} Fields a form's values by name */
 
-// One request at a time on the whole page: a second press, of whichever button, is no second request.
+// One request at a time on the whole page.
 let busy = false
 
-/** Not the one of a form that is about another address than the person's own. */
+/** But not where another address than the user's own is asked for. */
 const SHARED_ADDRESS = 'input[name="email"]:not([data-apart])'
 const SECRET_FIELDS = 'input[type="password"], input[autocomplete="one-time-code"]'
 
 /**
- * Makes a form send a request when it is submitted.
- * What was typed stays until the request has succeeded. An error goes beside its field, or above the form.
+ * Makes a form send a request when submitted. Input stays until the request has succeeded. Errors appear beside their
+ * fields, or above the form.
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => Promise<Result>} send
- * @param {(answer: any, fields: Fields) => void} done told of a success
- * @param {(problem: Problem, fields: Fields) => boolean} [failed] returns true for a failure it has dealt with
+ * @param {(answer: any, fields: Fields) => void} done after success
+ * @param {(problem: Problem, fields: Fields) => boolean} [failed] returns true for a problem it has handled
  */
 export function connect(form, send, done, failed = () => false) {
   for (const button of revealButtons(form)) {
@@ -30,12 +30,15 @@ export function connect(form, send, done, failed = () => false) {
     event.preventDefault()
     if (!busy) void submit(event.submitter)
   })
-  form.addEventListener('reset', () => clearErrors(form))
+  form.addEventListener('reset', () => {
+    clearErrors(form)
+    for (const button of revealButtons(form)) setRevealed(button, false)
+  })
 
   /** @param {HTMLElement | null} submitter */
   async function submit(submitter) {
     clearErrors(form)
-    // A browser remembers what stands in a visible text field, so no password may be submitted as one.
+    // Browsers remember what is submitted in text fields, so passwords are hidden first.
     for (const button of revealButtons(form)) setRevealed(button, false)
     if (!nothingMissing(form)) return
 
@@ -51,7 +54,7 @@ export function connect(form, send, done, failed = () => false) {
   }
 }
 
-/** Lets an address that is typed in one form be there in the others, too. */
+/** Copies an address typed in one form to the others. */
 export function shareAddress() {
   document.addEventListener('input', ({ target }) => {
     if (target instanceof HTMLInputElement && target.matches(SHARED_ADDRESS)) fillAddress(target.value)
@@ -64,15 +67,15 @@ export function shareAddress() {
  */
 export function fillAddress(email) {
   for (const field of elements(SHARED_ADDRESS, HTMLInputElement)) {
-    // Written again, the same text would move the cursor in it.
+    // Writing the same text would move the cursor.
     if (field.value !== email) field.value = email
   }
 }
 
 /**
- * Shows one of the page's views, hides the others, and takes the reader to its heading.
+ * Shows one of the page's views, hides the others, and focuses its heading.
  * @param {string} id
- * @param {{ focus?: boolean }} [options] focus: false leaves the focus alone, for the first view of a page
+ * @param {{ focus?: boolean }} [options] focus: false for the first view of a page
  */
 export function showView(id, { focus = true } = {}) {
   for (const view of elements('[data-view]', HTMLElement)) view.hidden = view.id !== id
@@ -82,7 +85,7 @@ export function showView(id, { focus = true } = {}) {
 }
 
 /**
- * Says what has been done, where a screen reader hears of it.
+ * Says what was done, in the live region.
  * @param {string} message
  */
 export function say(message) {
@@ -90,7 +93,7 @@ export function say(message) {
 }
 
 /**
- * Puts a message above a form's fields, where a screen reader hears of it.
+ * Shows a message above a form's fields, announced by screen readers.
  * @param {HTMLFormElement} form
  * @param {...(string | Node)} paragraphs
  */
@@ -99,7 +102,7 @@ export function showNotice(form, ...paragraphs) {
 }
 
 /**
- * Puts reasons beside a field and takes the reader to it.
+ * Shows reasons beside a field and focuses it.
  * @param {HTMLInputElement} field
  * @param {...string} reasons
  */
@@ -115,17 +118,17 @@ export function showFieldError(field, ...reasons) {
  * @returns {string[]} one paragraph each
  */
 export function explain({ code, status, title, detail, retryAfterSeconds, requestId }) {
-  if (code === 'no-answer' && status === 0) {
-    // It may have arrived and its answer been lost: nothing is said of what was done.
-    return [navigator.onLine ? 'No answer came. Try again.' : 'You seem to be offline. Try again.']
+  if (code === 'network-error' && status === 0) {
+    // The request may have arrived and its response been lost.
+    return [navigator.onLine ? 'The server didn’t respond. Try again.' : 'You seem to be offline. Try again.']
   }
-  if (code === 'no-answer') {
-    return ['Something went wrong', 'The answer was not one this page understands. Try again in a moment.']
+  if (code === 'network-error') {
+    return ['Something went wrong', 'The server’s response made no sense. Try again in a moment.']
   }
 
   const paragraphs = [title, detail]
   if (retryAfterSeconds !== undefined) {
-    // The details speak to programs of the header; people are told the time itself.
+    // `detail` mentions the header, for programs; people get the time itself.
     const others = detail.split(/(?<=\.) /).filter((sentence) => !sentence.includes('Retry-After'))
     paragraphs[1] = [...others, `Try again in ${inWords(retryAfterSeconds)}.`].join(' ')
   }
@@ -175,7 +178,7 @@ function showFailure(form, problem) {
 }
 
 /**
- * Whether every field that must be filled or ticked is. Everything but emptiness is the server's to judge.
+ * Whether every required field is filled in. The server checks the rest.
  * @param {HTMLFormElement} form
  */
 function nothingMissing(form) {

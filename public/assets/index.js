@@ -8,7 +8,7 @@ import {
   requestVerification,
   session,
 } from '/client/auth.js'
-import { connectAccount, forgetAccount, showAccount, showDevices } from './account.js'
+import { clearAccount, connectAccount, refused, showAccount, showSessions } from './account.js'
 import { element, elements, write } from './elements.js'
 import { connect, explain, fillAddress, say, shareAddress, showNotice, showView } from './forms.js'
 import { showInboxLinks } from './inbox.js'
@@ -18,17 +18,17 @@ import { addressAndCode, connectReset, connectVerification } from './proof.js'
 /** @typedef {import('../../client/auth.ts').SessionState} SessionState */
 
 /**
- * Whom the page shows.
+ * Who the page shows.
  * @type {SessionState}
  */
 let shown = { kind: 'unknown' }
 
 const signInForm = formOf('sign-in')
-const verificationForm = formOf('verification-mail')
+const verificationForm = formOf('verification-email')
 const verifyCodeForm = element('#verify-code', HTMLFormElement)
 const resetCodeForm = element('#reset-code', HTMLFormElement)
-const ways = element('#ways', HTMLElement)
-const rooms = element('#rooms', HTMLElement)
+const signInOptions = element('#sign-in-options', HTMLElement)
+const accountNav = element('#account-nav', HTMLElement)
 
 beginPanel()
 showInboxLinks()
@@ -37,7 +37,7 @@ connectAccount()
 
 connect(
   signInForm,
-  ({ email, password }) => login({ email, password }),
+  ({ email, password, remember }) => login({ email, password, remember: remember === 'on' }),
   () => explainStep('signed-in'),
   (problem, { email }) => {
     if (problem.code !== 'email-unverified') return false
@@ -48,12 +48,12 @@ connect(
 
 connect(
   formOf('create-account'),
-  ({ email, password }) => register({ email, password }),
+  ({ email, password, remember }) => register({ email, password, remember: remember === 'on' }),
   (_, { email }) => mailed(email, 'register'),
 )
 
 connect(
-  formOf('reset-mail'),
+  formOf('reset-email'),
   ({ email }) => requestReset(email),
   (_, { email }) => mailed(email, 'reset'),
 )
@@ -64,7 +64,13 @@ connect(
   (_, { email }) => mailed(email, 'verify'),
 )
 
-connectVerification(verifyCodeForm, addressAndCode, () => {
+connectVerification(verifyCodeForm, addressAndCode, (answer) => {
+  // The browser that registered is now signed in, and the page shows the account.
+  if (answer.status === 'signed-in') {
+    say('Your address is confirmed. You are signed in.')
+    explainStep('confirmed-here')
+    return
+  }
   backToSignIn('Your address is confirmed.')
   explainStep('confirmed')
 })
@@ -81,13 +87,16 @@ connect(
     return logout({ everywhere: action === 'sign-out-everywhere' })
   },
   (answer, { action }) => {
-    if (action === 'refresh') say(`Refreshed: a new access token, good until ${clock(answer.expiresAt)}.`)
-    if (action === 'call') say(`The function knows you as ${answer.user.email}.`)
+    if (action === 'refresh') say(`Refreshed: new access token, valid until ${clock(answer.expiresAt)}.`)
+    if (action === 'call') say(`The function responded: signed in as ${answer.user.email}.`)
     if (action === 'sign-out') say('You are signed out.')
     if (action === 'sign-out-everywhere') say('You are signed out on every device.')
     explainStep(action)
   },
-  endedMeanwhile,
+  (problem, { action }) =>
+    problem.code === 'reauthentication-required'
+      ? refused(formOf('signed-in'), problem, action)
+      : endedMeanwhile(problem),
 )
 
 connect(
@@ -99,8 +108,8 @@ connect(
 
 addEventListener('hashchange', () => {
   say('')
-  if (shown.kind === 'signed-in') showRoom()
-  if (shown.kind === 'signed-out') showWayIn()
+  if (shown.kind === 'signed-in') showAccountView()
+  if (shown.kind === 'signed-out') showSignedOutView()
 })
 
 session.subscribe(changed)
@@ -116,7 +125,7 @@ async function findOut() {
   explainStep('unknown')
 }
 
-/** Somebody has signed in or out, here or in another tab. Whoever pressed the button here says so afterwards, in better words. */
+/** Somebody has signed in or out, here or in another tab. A form that did it here then says so more precisely. */
 function changed() {
   const before = shown
   shown = session.getSnapshot()
@@ -129,17 +138,17 @@ function changed() {
  * @param {SessionState & { kind: 'signed-in' }} now
  */
 function signedIn(before, now) {
-  // A new token, or a new session of the same account: what is under way goes on.
+  // A new token, or a new session of the same account.
   if (before.kind === 'signed-in' && before.user.id === now.user.id) return showAccount(now)
 
-  // At first the reader is left where they are.
+  // The first view of the page leaves the focus alone.
   const focus = before.kind !== 'unknown' || !element('#unknown', HTMLElement).hidden
-  forgetAccount()
+  clearAccount()
   for (const form of document.forms) form.reset()
   showAccount(now)
   say('')
   document.documentElement.dataset.latch = 'open'
-  showRoom({ focus })
+  showAccountView({ focus })
   explainStep(before.kind === 'unknown' ? 'restored' : 'signed-in-elsewhere')
 }
 
@@ -147,17 +156,17 @@ function signedIn(before, now) {
 function signedOut(before) {
   const ended = lastProblemCode() === 'session-ended'
   if (before.kind === 'unknown' && !ended) {
-    showWayIn({ focus: false })
+    showSignedOutView({ focus: false })
     explainStep('nobody')
     return
   }
 
-  // Nothing of the account is left for whoever sits here next.
-  forgetAccount()
+  // Nothing of the account is left for the next person at this device.
+  clearAccount()
   for (const form of document.forms) form.reset()
   delete document.documentElement.dataset.latch
-  forgetView()
-  showWayIn()
+  clearHash()
+  showSignedOutView()
   if (ended) return sayEnded()
   say('You are no longer signed in. Sign in again to go on.')
   explainStep('signed-out-elsewhere')
@@ -169,7 +178,7 @@ function sayEnded() {
 }
 
 /**
- * Whether the page shows the sign-in form by now: it may have seen that the cookies were gone before the answer that says why.
+ * Whether the page already shows the sign-in form: the cookies may have gone before the response that says why.
  * @param {import('./forms.js').Problem} problem
  */
 function endedMeanwhile({ code }) {
@@ -178,45 +187,45 @@ function endedMeanwhile({ code }) {
   return true
 }
 
-/** The address bar names no form any more, so that the link to any of them leads somewhere. */
-function forgetView() {
+/** Removes the view from the address bar, so that links to any view work again. */
+function clearHash() {
   history.replaceState(null, '', location.pathname + location.search)
 }
 
 /**
- * Shows the form that the address bar names, the sign-in form when it names none.
+ * Shows the form named by the address bar, by default the sign-in form.
  * @param {{ focus?: boolean }} [options]
  */
-function showWayIn(options) {
-  const view = viewAmong(ways, 'sign-in')
-  for (const way of elements('li', HTMLElement, ways)) {
-    way.hidden = element('a', HTMLAnchorElement, way).hash === `#${view}`
+function showSignedOutView(options) {
+  const view = viewAmong(signInOptions, 'sign-in')
+  for (const option of elements('li', HTMLElement, signInOptions)) {
+    option.hidden = element('a', HTMLAnchorElement, option).hash === `#${view}`
   }
-  rooms.hidden = true
-  ways.hidden = false
+  accountNav.hidden = true
+  signInOptions.hidden = false
   showView(view, options)
 }
 
 /**
- * Shows the part of the account that the address bar names, the session when it names none.
+ * Shows the account view named by the address bar, by default the session.
  * @param {{ focus?: boolean }} [options]
  */
-function showRoom(options) {
-  const view = viewAmong(rooms, 'signed-in')
-  for (const link of elements('a', HTMLAnchorElement, rooms)) {
+function showAccountView(options) {
+  const view = viewAmong(accountNav, 'signed-in')
+  for (const link of elements('a', HTMLAnchorElement, accountNav)) {
     if (link.hash === `#${view}`) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')
   }
-  ways.hidden = true
-  rooms.hidden = false
+  signInOptions.hidden = true
+  accountNav.hidden = false
   showView(view, options)
   if (view !== 'devices') return
   explainStep('devices')
-  void showDevices()
+  void showSessions()
 }
 
 /**
- * The view that the address bar names, when the navigation leads there.
+ * The view named by the address bar, if the navigation links to it.
  * @param {HTMLElement} nav
  * @param {string} otherwise
  */
@@ -237,29 +246,29 @@ function mailed(email, kind) {
   resetCodeForm.reset()
   fillAddress(email)
   write('.mailed-to', email)
-  for (const way of elements('li', HTMLElement, ways)) way.hidden = false
-  forgetView()
+  for (const option of elements('li', HTMLElement, signInOptions)) option.hidden = false
+  clearHash()
   showView('mailed')
   explainStep(kind)
 }
 
-/** @param {string} message what has been done with the code of a mail */
+/** @param {string} message what was done with a code */
 function backToSignIn(message) {
-  forgetView()
-  showWayIn()
+  clearHash()
+  showSignedOutView()
   say(`${message} Sign in with your password.`)
 }
 
 /**
- * The notice's own way out: it asks for the mail at once.
+ * For a notice: requests the email at once.
  * @param {string} email
  */
 function sendAgainButton(email) {
   const button = document.createElement('button')
   button.type = 'button'
-  button.textContent = 'Send a new mail'
+  button.textContent = 'Send a new email'
   button.addEventListener('click', () => {
-    location.hash = 'verification-mail'
+    location.hash = 'verification-email'
     fillAddress(email)
     verificationForm.requestSubmit()
   })
@@ -267,7 +276,7 @@ function sendAgainButton(email) {
 }
 
 /**
- * As an app calls a function of its own: by the client's fetch, which adds the access token.
+ * As an app calls its own functions: with the client's fetch, which adds the access token.
  * @returns {Promise<import('./forms.js').Result>}
  */
 async function callFunction() {
@@ -279,7 +288,7 @@ async function callFunction() {
     const requestId = response.headers.get('x-request-id') ?? undefined
     return { ok: false, problem: { errors: [], ...answer, retryAfterSeconds, requestId } }
   } catch {
-    const problem = { code: 'no-answer', status: 0, title: '', detail: '', errors: [] }
+    const problem = { code: 'network-error', status: 0, title: '', detail: '', errors: [] }
     return { ok: false, problem: { ...problem, retryAfterSeconds: undefined, requestId: undefined } }
   }
 }

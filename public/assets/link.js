@@ -4,40 +4,36 @@ import { showInboxLinks } from './inbox.js'
 
 /** @typedef {import('./forms.js').Problem} Problem */
 
-/** @typedef {'token-expired' | 'token-spent' | 'token-invalid'} LinkFault */
+/** @typedef {'token-expired' | 'token-already-used' | 'token-invalid'} LinkFault */
 
-/** @type {Record<LinkFault | 'mail-wanted', [heading: string, text: string]>} */
+/** @type {Record<LinkFault | 'requested', [heading: string, text: string]>} */
 const BROKEN = {
-  'token-expired': [
-    'This link has expired',
-    'A link works for a short time only, and this one came too late. Ask for a new one below.',
-  ],
-  'token-spent': [
-    'This link was used before',
-    'A link works once, and a newer mail makes the older links useless. ' +
-      'If it was you who used it, you can sign in. If not, ask for a new one below.',
+  'token-expired': ['This link has expired', 'Links work for a short time only. Request a new one below.'],
+  'token-already-used': [
+    'This link has already been used',
+    'Links work once, and a newer email replaces older ones. ' +
+      'If you have used it, you can sign in. If not, request a new one below.',
   ],
   'token-invalid': [
-    'This link is not complete',
-    'Part of it may have been lost on the way. ' +
-      'Press the link in the mail once more, or ask for a new one below.',
+    'This link is incomplete',
+    'Part of it may have been lost. Open the link in the email again, or request a new one below.',
   ],
-  'mail-wanted': ['Ask for a new mail', 'It brings a new link and a new code.'],
+  requested: ['Request a new email', 'It has a new link and a new code.'],
 }
 
 /** @type {Record<'link-missing' | 'mailed', string>} */
-const CODE_ENTRY_TITLES = { 'link-missing': 'Open the link in your mail', mailed: 'Check your mail' }
+const CODE_ENTRY_TITLES = { 'link-missing': 'Open the link in your email', mailed: 'Check your email' }
 
 /**
- * Begins a page that a mailed link opens, now and whenever such a link is opened in this tab again.
- * The page has the views `ready`, `broken` and `code-entry`, and the forms `mail-form` and `code-form`.
- * @param {(email: string) => Promise<import('./forms.js').Result>} requestMail asks for a new link
+ * Starts a page for emailed links, now and whenever such a link is opened in this tab.
+ * The page has the views `ready`, `broken` and `code-entry`, and the forms `email-form` and `code-form`.
+ * @param {(email: string) => Promise<import('./forms.js').Result>} requestEmail requests a new link
  * @param {(token: string) => void} begin
  */
-export function followLink(requestMail, begin) {
+export function followLink(requestEmail, begin) {
   connect(
-    element('#mail-form', HTMLFormElement),
-    ({ email }) => requestMail(email),
+    element('#email-form', HTMLFormElement),
+    ({ email }) => requestEmail(email),
     (_, { email }) => {
       element('#code-form', HTMLFormElement).reset()
       fillAddress(email)
@@ -45,7 +41,7 @@ export function followLink(requestMail, begin) {
       showCodeEntry('mailed', true)
     },
   )
-  element('#want-mail', HTMLButtonElement).addEventListener('click', () => showBroken('mail-wanted', true))
+  element('#request-email', HTMLButtonElement).addEventListener('click', () => showBroken('requested', true))
   showInboxLinks()
   shareAddress()
 
@@ -57,7 +53,7 @@ export function followLink(requestMail, begin) {
 }
 
 /**
- * Takes the token of the link that opened the page, and of each one opened in this tab later. `focus` is false for the first.
+ * Passes on the token of the link that opened the page, and of later ones in this tab. `focus` is false for the first.
  * @param {(token: string | null, focus: boolean) => void} open
  */
 export function onLink(open) {
@@ -66,7 +62,7 @@ export function onLink(open) {
 }
 
 /**
- * Deals with a failure that is the link's fault.
+ * Handles a problem of the link.
  * @param {Problem} problem
  * @returns {boolean} whether it was
  */
@@ -77,17 +73,17 @@ export function linkFailed(problem) {
 }
 
 /**
- * What is wrong with the link; null when something else is.
+ * What is wrong with the link; null if nothing is.
  * @param {Problem} problem
  * @returns {LinkFault | null}
  */
 export function linkFault({ code, errors }) {
   if (errors.some(({ pointer }) => pointer === '#/token')) return 'token-invalid'
-  const faults = /** @type {const} */ (['token-expired', 'token-spent', 'token-invalid'])
+  const faults = /** @type {const} */ (['token-expired', 'token-already-used', 'token-invalid'])
   return faults.find((fault) => fault === code) ?? null
 }
 
-/** The token leaves the address bar and the tab's history at once; from then on this page has it in memory alone. */
+/** Removes the token from the address bar and the tab's history. From then on it is only in memory. */
 function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token')
   history.replaceState(null, '', location.pathname + location.search)

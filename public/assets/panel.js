@@ -1,74 +1,105 @@
-/** Tells beside each step what it did: to the cookies, the access token and the session, and by which calls. */
+/** Shows what each step did to the cookies, the access token and the session, and which calls it made. */
 import { session } from '/client/auth.js'
 import { element, elements, write } from './elements.js'
 
 const CALLS_SHOWN = 6
-/** The client renews a token when it is used, from so long before its end. */
+/** How long before it expires the client renews a token. */
 const EARLY_MS = 60_000
-const IDLE_MS = 7 * 24 * 60 * 60 * 1000
 
 /** What each step did. */
 const STEPS = {
   nobody:
-    'The browser holds no signed-in cookie. So nobody is signed in, and the client knew that without asking the server.',
+    'The browser has no signed-in cookie. So nobody is signed in, and the client knew that without asking the server.',
   restored:
-    'The browser held the signed-in cookie, so the client asked refresh, which the session cookie went along with, and got an access token. The one before went with the page that held it: it is kept in memory alone.',
+    'The browser has the signed-in cookie, so the client called refresh. The browser sent the session ' +
+    'cookie along, and the response brought an access token. The previous one was gone with the ' +
+    'previous page: it is only kept in memory.',
   unknown:
-    'The signed-in cookie is there, but the server did not say who it is. Only a definite end clears cookies, so nobody was signed out.',
+    'The signed-in cookie is there, but the server could not say who it is. Cookies are cleared only ' +
+    'when the session has definitely ended, so nobody was signed out.',
   register:
-    'A registration waits for the proof of its address; there is no account yet. The registration cookie will show that the link was opened by the browser that asked. Had the address been taken, the answer would have been the same.',
-  verify: 'The answer is the same for every address. If a registration waits there, a mail is on its way.',
+    'A registration is pending; there is no account yet. The registration cookie will prove that the ' +
+    'link was opened in the browser that signed up. For an address that has an account, the response ' +
+    'would have been the same.',
+  verify:
+    'The response is the same for every address. If a registration is pending there, an email is on its way.',
   confirmed:
-    'The code proved the address: now there is an account. That signs nobody in. The registration cookie has done its work and is gone.',
+    'The code verified the address, and the account was created. This is not the browser that signed ' +
+    'up, so nobody is signed in.',
+  'confirmed-here':
+    'The code verified the address in the browser that signed up, so the account was created and this ' +
+    'browser is signed in to it. The registration cookie was cleared.',
   'signed-in':
-    'The password was right, and a session began. The answer set the cookies and brought an access token, which this page keeps in memory. The session’s own token is in its cookie, where no script sees it.',
-  'signed-in-again':
-    'The password was right. The session before was ended and a new one took its place, with new cookies and a new access token; other tabs were told.',
+    'The password was right, and a session was created. The response set the cookies and brought an ' +
+    'access token, which this page keeps in memory. The refresh token is in the session cookie, where ' +
+    'no script can read it.',
+  reauthenticated:
+    'The password was right. A new session replaced the old one, with new cookies and a new access ' +
+    'token; the other tabs have it, too. Then the request was repeated.',
   'signed-in-elsewhere':
-    'Another tab of this browser signed in. It handed its access token to this one through a BroadcastChannel, so nothing had to be asked.',
+    'Another tab of this browser signed in. It passed its access token on through a BroadcastChannel, ' +
+    'so this tab sent no request.',
   refresh:
-    'The session cookie was sent, and a new access token came back. Unless the last turn was within 30 seconds, the cookie’s token gave way to its successor, and the seven idle days began anew.',
-  call: 'The client sent the access token along as a bearer token. Had it been about to expire, the client would have renewed it first. It goes to this origin alone.',
+    'The browser sent the session cookie, and the response brought a new access token. Unless the last ' +
+    'rotation was within 30 seconds, the refresh token was rotated, and the time it may be idle ' +
+    'started over.',
+  call:
+    'The client sent the access token as a bearer token. If it had been about to expire, the client ' +
+    'would have refreshed first. It is sent to this origin only.',
   devices:
-    'The session cookie was sent, and the server read from its database which sessions of the account live. To read, that is enough; to end one, it must be a session that began within the last 5 minutes.',
-  'device-ended':
-    'The session of that device is ended in the database: its cookie opens nothing any more. An access token that it still holds is refused where the row is looked at, and good for 15 minutes at most elsewhere.',
+    'The browser sent the session cookie, and the server listed the active sessions of the account. ' +
+    'Revoking one needs an authentication within the last 5 minutes.',
+  revoked:
+    'The session was revoked in the database: its refresh token no longer works. Its access token is ' +
+    'refused at once by functions that check the session, and expires within 15 minutes elsewhere.',
   'password-changed':
-    'The current password was checked as at a sign-in. Then every session of the account ended, and a new one began here, with new cookies and a new access token. Other tabs were told, and a mail says so.',
-  'email-asked':
-    'Nothing has changed yet. The new address got a link that confirms it, and the old one a link that stops it.',
+    'The current password was checked as at a sign-in. All sessions of the account were revoked, and a ' +
+    'new one was created here, with new cookies and a new access token. An email says so.',
+  'email-change':
+    'Nothing has changed yet. The new address got a link that confirms the change, and the old one a ' +
+    'link that cancels it.',
   deleted:
-    'The account and all that hung on it are gone. The answer cleared the cookies, and the client dropped the access token.',
+    'The account and its data are gone. The response cleared the cookies, and the client dropped the access token.',
   reset:
-    'The code was right: the account has the new password, and all its sessions have ended. That signs nobody in.',
+    'The code was right: the account has the new password, and all its sessions are revoked. Nobody is signed in.',
   'sign-out':
-    'The session was ended in the database first, then the answer cleared its cookies, and the client dropped the access token. The known-browser cookie stays: it spares this browser the waits that a stranger’s wrong guesses cause.',
+    'The session was revoked first, then the response cleared its cookies, and the client dropped the ' +
+    'access token. The device cookie stays: it keeps other people’s wrong guesses from locking out ' +
+    'this browser.',
   'sign-out-everywhere':
-    'Every session of the account has ended. Other devices find out at their next refresh. The cookies here are cleared, and the access token is dropped.',
+    'All sessions of the account were revoked. Other devices notice at their next refresh. The cookies ' +
+    'here are cleared, and the access token is dropped.',
   'signed-out-elsewhere':
-    'Another tab of this browser signed out and said so. The cookies are the browser’s, so they are gone for every tab, and this one dropped its access token.',
+    'Another tab of this browser signed out. All tabs share the cookies, which are gone, and this tab ' +
+    'dropped its access token.',
   'session-ended':
-    'The server says that the session has ended: signed out from another device, expired, or the password was changed. The client dropped the access token.',
+    'The server says that the session has ended: it expired, was signed out from another device, or ' +
+    'the password was changed. The client dropped the access token.',
 }
 
 /**
- * What a call that succeeded does to a cookie that no script can see.
- * @type {Record<string, [cookie: 'registration' | 'known-browser', held: boolean]>}
+ * What a successful call does to cookies that scripts can't see.
+ * @type {Record<string, [cookie: 'registration' | 'device', isSet: boolean]>}
  */
 const COOKIE_CHANGES = {
   'POST register': ['registration', true],
   'PUT verify': ['registration', false],
-  'POST login': ['known-browser', true],
-  'DELETE account': ['known-browser', false],
+  'POST login': ['device', true],
+  'DELETE account': ['device', false],
 }
 
-/** @type {Partial<Record<'registration' | 'known-browser', boolean>>} */
-const unseen = {}
+/** @type {Partial<Record<'registration' | 'device', boolean>>} */
+const hiddenCookies = {}
 
 /**
- * The access token as it can be told from another: its two readable parts, and a bit of the whole.
- * @type {{ header: object, claims: { sid: string, iat: number, exp: number }, short: string, receivedAt: number } | undefined}
+ * The access token: its two readable parts, and enough of the whole to recognize it.
+ * @typedef {object} Token
+ * @property {object} header
+ * @property {{ sid: string, iat: number, exp: number }} claims
+ * @property {string} short
+ * @property {number} receivedAt
  */
+/** @type {Token | undefined} */
 let lastToken
 /** @type {string | undefined} */
 let lastCode
@@ -77,7 +108,7 @@ export function beginPanel() {
   for (const details of elements('#panel details', HTMLDetailsElement)) {
     details.open = matchMedia('(min-width: 75rem)').matches
   }
-  // Where it is https, a browser takes these cookies from this very host alone.
+  // Cookies have this prefix on https.
   if (location.protocol === 'https:') {
     for (const name of elements('[data-host-cookie]', HTMLElement)) name.prepend('__Host-')
   }
@@ -89,7 +120,7 @@ export function beginPanel() {
 }
 
 /**
- * Says what a step did, in place of what was said of the step before.
+ * Explains a step, in place of the one before.
  * @param {keyof typeof STEPS} step
  */
 export function explainStep(step) {
@@ -97,12 +128,12 @@ export function explainStep(step) {
   show()
 }
 
-/** The problem of the last call; undefined when it went well. */
+/** The problem of the last call; undefined if it succeeded. */
 export function lastProblemCode() {
   return lastCode
 }
 
-/** Every request of this page passes by here, whoever makes it. */
+/** Sees every request of this page. */
 function watchCalls() {
   const send = globalThis.fetch
   globalThis.fetch = async (input, init) => {
@@ -121,7 +152,7 @@ function watchCalls() {
 /**
  * @param {string} method
  * @param {URL} url
- * @param {Response} [response] none when there was no answer
+ * @param {Response} [response] undefined after a network error
  */
 async function noteCall(method, { pathname, search }, response) {
   const refusal =
@@ -131,9 +162,9 @@ async function noteCall(method, { pathname, search }, response) {
           .json()
           .catch(() => null)
       : null
-  lastCode = response ? refusal?.code : 'no-answer'
+  lastCode = response ? refusal?.code : 'network-error'
   const change = response?.ok && COOKIE_CHANGES[`${method} ${pathname.replace('/api/auth/', '')}`]
-  if (change) unseen[change[0]] = change[1]
+  if (change) hiddenCookies[change[0]] = change[1]
   if (!response?.ok) write('#happened', failure(response?.status, lastCode))
 
   const line = document.createElement('li')
@@ -156,12 +187,12 @@ async function noteCall(method, { pathname, search }, response) {
  */
 function failure(status, code) {
   if (status === undefined)
-    return 'No answer came, so nobody here knows whether it was done. The cookies stay.'
-  const what = status >= 500 ? 'The server could not do it' : 'The server refused'
-  return `${what} (${code ?? status}). Cookies, session and access token are as they were.`
+    return 'There was no response, so it’s not known whether it was done. The cookies stay.'
+  const what = status >= 500 ? 'The server failed' : 'The server refused'
+  return `${what} (${code ?? status}). Cookies, session and access token haven’t changed.`
 }
 
-/** The client keeps the access token to itself; what it tells the other tabs, this one can hear, too. */
+/** The client keeps the access token private, but broadcasts it to tabs: this page listens, too. */
 function watchToken() {
   new BroadcastChannel('latchkey').addEventListener('message', ({ data: { body, at } }) => {
     lastToken = undefined
@@ -174,7 +205,7 @@ function watchToken() {
   })
 }
 
-/** The token of the session that the page is in: the channel may be ahead of the client, or behind it. */
+/** Only if it is of the client's session: the channel may be ahead of the client, or behind it. */
 function tokenNow() {
   const state = session.getSnapshot()
   return state.kind === 'signed-in' && state.session.id === lastToken?.claims.sid ? lastToken : undefined
@@ -191,9 +222,9 @@ function show() {
   const hasCompanion = document.cookie.split('; ').includes('signed-in=1')
   showCookie('session', hasCompanion)
   showCookie('signed-in', hasCompanion)
-  showCookie('registration', unseen.registration)
-  // Nobody signs in without getting it.
-  showCookie('known-browser', signedIn || unseen['known-browser'])
+  showCookie('registration', hiddenCookies.registration)
+  // Every sign-in sets it.
+  showCookie('device', signedIn || hiddenCookies.device)
 
   for (const part of elements('[data-with-token]', HTMLElement)) part.hidden = token === undefined
   element('#no-token', HTMLElement).hidden = token !== undefined
@@ -206,29 +237,28 @@ function show() {
 
 /**
  * @param {string} name
- * @param {boolean | undefined} held undefined when nothing here tells
+ * @param {boolean | undefined} isSet undefined if unknown
  */
-function showCookie(name, held) {
+function showCookie(name, isSet) {
   const row = element(`#cookies [data-cookie="${name}"]`, HTMLElement)
-  row.dataset.held = String(held ?? 'unknown')
-  element('.held', HTMLElement, row).textContent = held === undefined ? 'not known' : held ? 'held' : 'none'
+  row.dataset.set = String(isSet ?? 'unknown')
+  element('.cookie-state', HTMLElement, row).textContent =
+    isSet === undefined ? 'unknown' : isSet ? 'set' : 'none'
 }
 
 function tick() {
   const state = session.getSnapshot()
   const token = tokenNow()
   if (state.kind !== 'signed-in' || !token) {
-    write('.ends-in, .idle-in, #token-expires, #token-renewed', '')
+    write('.ends-in, #token-expires, #token-renewed', '')
     return
   }
   const { iat, exp } = token.claims
   const now = Date.now()
-  // A token's life is counted from its arrival, and so is the server's clock: this device's may be wrong.
+  // Counted from the arrival of the token: this device's clock may be wrong.
   const endsIn = Date.parse(state.session.endsAt) - iat * 1000 - (now - token.receivedAt)
-  const idleIn = Math.min(endsIn, token.receivedAt + IDLE_MS - now)
   const expiresIn = token.receivedAt + (exp - iat) * 1000 - now
-  write('.ends-in', endsIn > 0 ? `in ${countdown(endsIn)}` : 'has ended')
-  write('.idle-in', idleIn > 0 ? `in ${countdown(idleIn)}` : 'has ended')
+  write('.ends-in', endsIn > 0 ? `in ${countdown(endsIn)}` : 'has expired')
   write('#token-expires', expiresIn > 0 ? `in ${countdown(expiresIn)}` : 'has expired')
   write(
     '#token-renewed',

@@ -6,27 +6,26 @@ import { connect, showFieldError } from './forms.js'
 /** @typedef {import('./forms.js').Fields} Fields */
 
 /**
- * What a form with an address and the digits of its mail proves.
+ * The proof in a form with an address and a code.
  * @param {Fields} fields
  */
 export function addressAndCode({ email, code }) {
-  // Digits that were copied bring all sorts of spaces with them.
+  // Copied digits come with all sorts of spaces.
   return { email, code: code.replaceAll(/\s/g, '') }
 }
 
 /**
- * Makes a form confirm an address. Its password field stays away until an answer asks for the password.
+ * Makes a form confirm an address. Its password field is hidden until the server requires it.
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => object} proof
- * @param {() => void} done
- * @param {(problem: Problem) => boolean} [failed] returns true for a failure it has dealt with
+ * @param {(answer: any) => void} done
+ * @param {(problem: Problem) => boolean} [failed] returns true for a problem it has handled
  */
 export function connectVerification(form, proof, done, failed = () => false) {
   const password = element('input[name="password"]', HTMLInputElement, form)
   form.addEventListener('reset', () => askForPassword(false))
   connect(
     form,
-    // The password is among the fields once it has been asked for.
     (fields) => verify({ ...proof(fields), password: fields.password }),
     done,
     (problem) => {
@@ -37,7 +36,7 @@ export function connectVerification(form, proof, done, failed = () => false) {
         return true
       }
       if (code === 'invalid-credentials') {
-        showFieldError(password, 'That is not the password you chose for this account. Try again.')
+        showFieldError(password, 'Wrong password. Try again.')
         return true
       }
       return failed(problem) || codeFailed(form, problem)
@@ -56,7 +55,7 @@ export function connectVerification(form, proof, done, failed = () => false) {
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => object} proof
  * @param {() => void} done
- * @param {(problem: Problem) => boolean} [failed] returns true for a failure it has dealt with
+ * @param {(problem: Problem) => boolean} [failed] returns true for a problem it has handled
  */
 export function connectReset(form, proof, done, failed = () => false) {
   connect(
@@ -70,7 +69,7 @@ export function connectReset(form, proof, done, failed = () => false) {
 /**
  * @param {HTMLFormElement} form
  * @param {Problem} problem
- * @returns {boolean} whether the code was at fault
+ * @returns {boolean} whether the code was wrong
  */
 function codeFailed(form, { code, title, detail }) {
   if (code !== 'code-invalid') return false

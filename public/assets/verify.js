@@ -15,8 +15,14 @@ followLink(requestVerification, (fresh) => {
   form.reset()
 })
 
-function confirmed() {
+/** @param {{ status: string }} answer */
+function confirmed({ status }) {
   token = ''
   document.documentElement.dataset.latch = 'open'
+  if (status === 'signed-in') {
+    element('main', HTMLElement).inert = true
+    location.replace('/')
+    return
+  }
   showView('confirmed')
 }

@@ -1,27 +1,29 @@
 const API = '/api/auth/';
-/** Three tries and the waits between them stay within the server's window of 30 s. */
+/** All tries and waits stay within the reuse interval. */
 const REFRESH_TIMEOUT_MS = 8_000;
 const TRIES = 3;
-/** What is not tried again may take its time. */
+/** For requests that aren't repeated. */
 const TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 500;
+/** For this long after a rotation, other browsers get `refresh-required`. */
+const REUSE_INTERVAL_MS = 30_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** An access token is renewed so long before it expires. */
+/** An access token is renewed this long before it expires. */
 const EARLY_MS = 60_000;
-/** One that was renewed just now and is refused is not refused for its age. */
+/** A younger token wasn't refused for its age. */
 const JUST_NOW_MS = 5_000;
 let state = { kind: 'unknown' };
-let held;
-/** Goes up with every login and logout, here or in another tab: an answer to an older request then says nothing any more. */
-let era = 0;
-/** When the state last changed: what a tab told before that, and was delivered late, is old news. */
-let asOf = 0;
+let current;
+/** Counts sign-ins and sign-outs in any tab. Responses to requests of an earlier epoch are stale. */
+let epoch = 0;
+/** When the state last changed. Messages sent before that are stale. */
+let changedAt = 0;
 let renewing;
 let failures = 0;
 let pausedUntil = 0;
 let channel;
 const listeners = new Set();
-/** Who is signed in, as a store: fits `useSyncExternalStore` and its like. The first subscriber makes it find out. */
+/** A store, for `useSyncExternalStore` and the like. The first subscriber starts it. */
 export const session = {
     getSnapshot: () => state,
     subscribe(listener) {
@@ -29,7 +31,7 @@ export const session = {
         start();
         return () => listeners.delete(listener);
     },
-    /** Finds out now, when that is not known. */
+    /** Asks the server, if the state isn't known. */
     async check() {
         start();
         await freshToken();
@@ -41,36 +43,41 @@ function setState(next) {
     for (const listener of listeners)
         listener();
 }
-/** The server's companion of the session cookie. Without it there is nobody to refresh, and no need to ask. */
+/** The readable companion of the session cookie. Without it there is nothing to refresh. */
 function mayBeSignedIn() {
     return /(?:^|; )signed-in=1(?:;|$)/.test(document.cookie);
 }
-function adopt(body, receivedAt = Date.now()) {
+function setSession(body, receivedAt = Date.now()) {
     const { iat, exp } = JSON.parse(atob((body.accessToken.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')));
     const expiresAt = receivedAt + (exp - iat) * 1000;
-    held = { body, receivedAt, renewAt: expiresAt - EARLY_MS, expiresAt };
-    asOf = receivedAt;
+    current = { body, receivedAt, renewAt: expiresAt - EARLY_MS, expiresAt };
+    changedAt = receivedAt;
     failures = 0;
     pausedUntil = 0;
     setState({ kind: 'signed-in', user: body.user, session: body.session });
 }
-function forget() {
-    era += 1;
-    held = undefined;
-    asOf = Date.now();
+function clear() {
+    epoch += 1;
+    current = undefined;
+    changedAt = Date.now();
     if (state.kind !== 'signed-out')
         setState({ kind: 'signed-out' });
 }
-/** For this tab and the others. */
+/** Here and in the other tabs. */
 function signedIn(body) {
-    adopt(body);
-    tell({ body, at: asOf });
+    setSession(body);
+    broadcast({ body, at: changedAt });
+}
+/** A new session: responses that were on their way belong to the one before. */
+function newSession(body) {
+    epoch += 1;
+    signedIn(body);
 }
 function signedOut() {
-    forget();
-    tell({ at: asOf });
+    clear();
+    broadcast({ at: changedAt });
 }
-function tell(message) {
+function broadcast(message) {
     start();
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin: this one
     channel?.postMessage(message);
@@ -80,14 +87,14 @@ function start() {
         return;
     channel = new BroadcastChannel('latchkey');
     channel.addEventListener('message', ({ data: { body, at } }) => {
-        if (at < asOf)
+        if (at < changedAt)
             return;
         if (body === undefined)
-            return forget();
-        // A login elsewhere; a mere refresh of the same session leaves what is under way here as it is.
-        if (held?.body.session.id !== body.session.id)
-            era += 1;
-        adopt(body, at);
+            return clear();
+        // A refresh of the same session doesn't affect requests that are under way here.
+        if (current?.body.session.id !== body.session.id)
+            epoch += 1;
+        setSession(body, at);
     });
     const lookAgain = () => {
         if (document.visibilityState === 'visible')
@@ -102,32 +109,32 @@ function start() {
     void freshToken();
 }
 // --- The access token ---
-/** One that is good for a minute or more where that can be had; undefined when nobody is signed in or the server is away. */
+/** Valid for at least another minute, if the server can be reached. Undefined if nobody is signed in. */
 async function freshToken() {
     if (typeof document === 'undefined')
         return undefined;
     if (!mayBeSignedIn()) {
         if (state.kind !== 'signed-out')
-            forget();
+            clear();
         return undefined;
     }
-    if (held === undefined || Date.now() >= held.renewAt)
+    if (current === undefined || Date.now() >= current.renewAt)
         await renew();
-    return held !== undefined && Date.now() < held.expiresAt ? held.body.accessToken : undefined;
+    return current !== undefined && Date.now() < current.expiresAt ? current.body.accessToken : undefined;
 }
-/** One at a time in a tab, however many ask. */
+/** One at a time in a tab. */
 function renew() {
     renewing ??= tryToRenew().finally(() => (renewing = undefined));
     return renewing;
 }
-/** What the server said last; undefined when it was not asked, in a pause. */
+/** The last response; undefined if none was requested, during a pause. */
 async function tryToRenew() {
-    const begun = era;
+    const begun = epoch;
     let raced = false;
     let result;
     for (let tries = 1; Date.now() >= pausedUntil; tries += 1) {
-        result = await call('POST', 'refresh', {});
-        if (era !== begun)
+        result = await send('POST', 'refresh', {});
+        if (epoch !== begun)
             return result;
         if (result.ok) {
             signedIn(result.answer);
@@ -135,33 +142,40 @@ async function tryToRenew() {
         }
         const { code, retryAfterSeconds = 0 } = result.problem;
         if (code === 'session-ended') {
-            // The cookie is still there: another tab may have signed in anew while this was on its way.
+            // If the cookie is still there, another tab may have signed in meanwhile.
             if (raced || !mayBeSignedIn()) {
-                pausedUntil = Date.now() + aboutTwice(TRIES);
+                pausedUntil = Date.now() + backOff(TRIES);
                 signedOut();
                 return result;
             }
             raced = true;
         }
+        else if (code === 'refresh-required') {
+            // Another browser has just rotated this session. That's no sign-out: try again after the reuse interval.
+            const pause = REUSE_INTERVAL_MS + backOff(1);
+            pausedUntil = Date.now() + pause;
+            setTimeout(() => void freshToken(), pause);
+            return result;
+        }
         else if (tries === TRIES || retryAfterSeconds > 0) {
             failures += 1;
-            pausedUntil = Date.now() + Math.max(retryAfterSeconds * 1000, aboutTwice(failures + TRIES));
+            pausedUntil = Date.now() + Math.max(retryAfterSeconds * 1000, backOff(failures + TRIES));
         }
         else {
-            await new Promise((resolve) => setTimeout(resolve, aboutTwice(tries)));
-            if (era !== begun)
+            await new Promise((resolve) => setTimeout(resolve, backOff(tries)));
+            if (epoch !== begun)
                 return result;
         }
     }
     return result;
 }
-/** Twice as long each time, up to a minute, and never the same for all: they would all come back at once. */
-function aboutTwice(times) {
+/** Milliseconds. Doubles up to a minute, with jitter so that browsers don't all come back at once. */
+function backOff(times) {
     return Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2);
 }
 /**
- * As `globalThis.fetch`, with the access token for the app's own origin; to any other origin nothing is added. A request that is refused
- * (401) is sent once more with a new token.
+ * `globalThis.fetch` with the access token, for requests to the app's own origin. A request that gets a 401 is repeated
+ * once with a new token.
  */
 async function fetchWithToken(input, init) {
     const request = new Request(input, init);
@@ -172,12 +186,12 @@ async function fetchWithToken(input, init) {
     const response = await sendWith(request, token);
     if (response.status !== 401 || token === undefined)
         return response;
-    if (held?.body.accessToken === token) {
-        if (Math.abs(Date.now() - held.receivedAt) < JUST_NOW_MS)
+    if (current?.body.accessToken === token) {
+        if (Math.abs(Date.now() - current.receivedAt) < JUST_NOW_MS)
             return response;
         await renew();
     }
-    const other = held?.body.accessToken;
+    const other = current?.body.accessToken;
     return other === undefined || other === token ? response : sendWith(again, other);
 }
 export { fetchWithToken as fetch };
@@ -186,30 +200,46 @@ function sendWith(request, token) {
         request.headers.set('authorization', `Bearer ${token}`);
     return fetch(request);
 }
-// --- The lifecycle ---
+// --- Sign-up, sign-in, sign-out ---
+/** `remember` is for the session that verifying the address creates; see `login`. */
 export function register(person) {
     return call('POST', 'register', person);
 }
-/** A new link for a registration that waits. */
+/** Sends the link and code of a pending registration again. */
 export function requestVerification(email) {
     return call('POST', 'verify', { email });
 }
-/** Confirms an address; with `{ stop }`, a link's token, stops a change of address. */
-export function verify(proof) {
-    return call('PUT', 'verify', proof);
+/**
+ * Verifies an address, or cancels its change with `{ cancel }`. In the browser that registered it also signs in: the
+ * status is `signed-in`.
+ */
+export async function verify(proof) {
+    const result = await call('PUT', 'verify', proof);
+    if (result.ok && result.answer.status === 'signed-in')
+        newSession(result.answer);
+    return result;
 }
+/** With `remember: false` the session ends when the browser closes, after 2 hours without use, or after 24 hours. */
 export async function login(person) {
     return replaced(await call('POST', 'login', person));
 }
-/** A new token and the account as it is now, although the token held may be good: at a person's wish, it waits for no pause. */
+/**
+ * Step-up. Call it after `reauthentication-required`, with the password of the account that is signed in, then repeat
+ * the request within 5 minutes.
+ */
+export async function reauthenticate(password) {
+    const email = state.kind === 'signed-in' ? state.user.email : '';
+    return replaced(await call('POST', 'login', { email, password, reauthenticate: true }));
+}
+/** A new token and the current account, even if the token is still valid or refreshing is paused. */
 export async function refresh() {
     pausedUntil = 0;
-    return (await renew()) ?? noAnswer(0);
+    return (await renew()) ?? networkError(0);
 }
-/** Signs out here, or on every device. Not done when there is no answer: say so, and let the person try again. */
-export async function logout(wish = {}) {
-    era += 1;
-    const result = await call('POST', 'logout', wish);
+/** `everywhere` needs a recent authentication. After `network-error` the user may still be signed in. */
+export async function logout(options = {}) {
+    epoch += 1;
+    const result = await call('POST', 'logout', options);
     if (result.ok)
         signedOut();
     return result;
@@ -217,16 +247,16 @@ export async function logout(wish = {}) {
 export function requestReset(email) {
     return call('POST', 'reset', { email });
 }
-/** Signs nobody in, and everybody out: here as well, when it was this account. */
+/** Revokes all sessions of the account. Nobody is signed in. */
 export function reset(proof) {
     return call('PUT', 'reset', proof);
 }
 // --- The account ---
-export function devices() {
+export function listSessions() {
     return call('GET', 'sessions');
 }
-/** One by its id, or all but this one. */
-export async function endDevice(which) {
+/** One by its id, or all but this one. Needs a recent authentication. */
+export async function revokeSession(which) {
     const path = 'id' in which ? `sessions?id=${encodeURIComponent(which.id)}` : 'sessions?others=true';
     const result = await call('DELETE', path);
     if (result.ok && !mayBeSignedIn())
@@ -236,27 +266,32 @@ export async function endDevice(which) {
 export async function changePassword(passwords) {
     return replaced(await call('PATCH', 'account', passwords));
 }
-/** Nothing changes before the new address is confirmed by its mail. */
-export function changeEmail(wish) {
-    return call('PATCH', 'account', wish);
+/** Takes effect once the new address is verified. Needs a recent authentication. */
+export function changeEmail(email) {
+    return call('PATCH', 'account', { email });
 }
-export async function deleteAccount(wish) {
-    const result = await call('DELETE', 'account', wish);
+/** Needs a recent authentication. */
+export async function deleteAccount() {
+    const result = await call('DELETE', 'account');
     if (result.ok)
         signedOut();
     return result;
 }
-/** A new session took the place of whatever was there. */
 function replaced(result) {
-    if (result.ok) {
-        era += 1;
-        signedIn(result.answer);
-    }
+    if (result.ok)
+        newSession(result.answer);
     return result;
 }
-// --- The wire ---
-/** One answer of several that an operation has is named by the caller, who knows from the body which one it will be. */
-async function call(method, path, ...[body]) {
+/**
+ * Repeats the request once after `refresh-required`: the cookie was one step behind, and a refresh fixes that. If an
+ * operation has several responses, the caller names the one that belongs to its body.
+ */
+async function call(method, path, ...body) {
+    const result = await send(method, path, ...body);
+    const isBehind = !result.ok && result.problem.code === 'refresh-required';
+    return isBehind && (await renew())?.ok === true ? send(method, path, ...body) : result;
+}
+async function send(method, path, ...[body]) {
     let status = 0;
     try {
         const response = await fetch(API + path, {
@@ -277,18 +312,18 @@ async function call(method, path, ...[body]) {
             return { ok: false, problem: { code, status, title, detail, errors, retryAfterSeconds, requestId } };
     }
     catch {
-        // No connection, no time left, or an answer that is not ours.
+        // Offline, a timeout, or a response that isn't the endpoint's.
     }
-    return noAnswer(status);
+    return networkError(status);
 }
-function noAnswer(status) {
+function networkError(status) {
     return {
         ok: false,
         problem: {
-            code: 'no-answer',
+            code: 'network-error',
             status,
-            title: 'No answer',
-            detail: 'The server could not be reached. Check the connection, then try again.',
+            title: 'Network error',
+            detail: 'The server could not be reached. Check your connection, then try again.',
             errors: [],
             retryAfterSeconds: undefined,
             requestId: undefined,

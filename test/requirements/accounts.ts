@@ -7,54 +7,54 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['ASVS 6.1.1'],
         level: 'L1',
-        demands: 'It is documented how guessing is slowed and why that locks nobody out who should get in.',
+        demands: 'It is documented how guessing is slowed down without locking out the owner.',
         measure:
-          'docs/limits.md has every limit with its number and window, the waits and the lock, and what a stranger can and cannot do to a person. A browser that signed in before and a signed-in session have counts of their own, and a reset unlocks.',
+          'docs/limits.md has every limit with its number and window, the waits and the lock, and what a stranger can and can’t do to a person. A browser with a device cookie and a signed-in session have counts of their own, and a reset unlocks.',
       },
       {
         ids: ['ASVS 6.3.1'],
         level: 'L1',
         demands: 'Stuffing and guessing are stopped as documented.',
         measure:
-          'One network has 100 logins in 10 minutes, whatever the addresses. One address waits 30 s after the fifth failure in a row and twice as long after each further one, up to an hour, whatever the networks. An attempt is counted before its check, so parallel ones gain nothing.',
+          'A network has 100 logins in 10 minutes, whatever the addresses. An address waits 30 s after the tenth failure in a row and twice as long after each further one, up to an hour, whatever the networks. An attempt is counted before the password is checked, so parallel ones gain nothing.',
       },
       {
         ids: ['ASVS 2.4.1'],
         level: 'L2',
         demands: 'What is costly or could be abused is throttled.',
         measure:
-          'Registrations, logins, mails, codes, links, refreshes, current passwords and changes of address each have a limit, taken in the statement that does the work. Hashes are two at once an instance with 20 waiting, then 503: that alone bounds a reset by link, whose hash is made before its limit is looked at, to stay at one round trip.',
+          'Registrations, logins, emails, codes, links, refreshes, current passwords and changes of address each have a limit, consumed in the database in the call that does the work. An instance computes two hashes at once with 20 waiting, then 503: only that bounds a reset by link, whose hash is computed before its limit is consumed.',
       },
       {
         ids: ['63B-4 3.2.2'],
-        demands: 'At most 100 failures in a row, then a new password; a success begins anew.',
+        demands: 'At most 100 failures in a row, then a new password; a success starts the count over.',
         measure:
-          'The hundredth failure in a row locks the password, its owner is told, and only a new password opens it. A success clears the count. Guesses by the link of a change of address, counted apart, are 40 at most in its 8 hours.',
+          'The hundredth failure in a row locks the password, its owner is emailed, and only a new password unlocks it. A success clears the count. Guesses by the link of a change of address, counted separately, are 40 at most in its 8 hours.',
         deviation:
-          'The count is kept for all unknown browsers together, and apart for each browser that has signed in to the account and for each session. So the lock keeps out strangers and not the owner, and whoever has stolen the cookie of such a browser or session has a hundred guesses of their own there.',
+          'There is one count for all browsers without a device cookie, and one each for every browser that has signed in to the account and for every session. So the lock keeps out strangers and not the owner, and somebody who has stolen such a cookie has a hundred guesses there.',
       },
       {
         ids: ['CS Bot Management'],
-        demands: 'Independent buckets for account and source; a 429 does not say which was empty.',
+        demands: 'Independent limits for account and source; a 429 doesn’t say which one was reached.',
         measure:
-          'Buckets of the source (an IPv4 address or an IPv6 /64) and of the address refill evenly (GCRA) and are independent. The fields of a 429 name the source’s limit, whichever one was reached.',
+          'Limits of the source (an IPv4 address or an IPv6 /64) and of the address refill evenly (GCRA) and are independent. The fields of a 429 name the source’s limit, whichever one was reached.',
       },
       {
         ids: ['CS Authentication lockout'],
         demands: 'Failures count on the account and not on the network; a reset works while it is locked.',
         measure:
-          'Five failures from one network make that address wait from everywhere and no other address of that network. A locked account asks for a reset like any other and is open after it.',
+          'Ten failures from one network make that address wait from everywhere and no other address of that network. A locked account asks for a reset like any other and is open after it.',
       },
       {
         ids: ['CS Forgot Password limits'],
         demands: 'Requests for a reset are limited for each account.',
         measure:
-          'An address gets at most five mails an hour. Further requests are answered alike and send nothing.',
+          'An address gets at most five emails an hour. Further requests get the same response and send nothing.',
       },
       {
         ids: ['RateLimit 3', 'RateLimit 4'],
         demands:
-          'RateLimit-Policy with quota and window, RateLimit with rest and seconds, as structured fields.',
+          'RateLimit-Policy with quota and window, RateLimit with what is left and seconds, as structured fields.',
         measure: 'A 429 has both, such as `"login-source";q=100;w=600` and `"login-source";r=0;t=30`.',
       },
       {
@@ -65,9 +65,9 @@ export const accounts: readonly Chapter[] = [
       },
       {
         ids: ['RateLimit 8.2'],
-        demands: 'The fields tell nothing of another person.',
+        demands: 'The fields say nothing about another person.',
         measure:
-          'They are those of the source and alike for an address that is known, unknown, pending, locked or disabled. The keys in the table are hashes.',
+          'They are the source’s, and the same for a known, unknown, pending, locked or disabled address. The keys in the table are keyed hashes.',
       },
     ],
   },
@@ -90,7 +90,7 @@ export const accounts: readonly Chapter[] = [
         level: 'L1',
         demands: 'The password can be changed, with the current and the new one.',
         measure:
-          'PATCH /api/auth/account takes both in a live session. Without either it is refused, and a wrong current one counts as a failure.',
+          'PATCH /api/auth/account takes both in a live session. Without either it is refused, and a wrong current one counts as a failure. Where the account has a second factor, the session must have been authenticated with it a moment ago, too.',
       },
       {
         ids: ['ASVS 6.2.4'],
@@ -137,13 +137,13 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['ASVS 6.2.10'],
         level: 'L2',
-        demands: 'A password stays until it is known to be out or its owner changes it.',
+        demands: 'A password stays until it is known to be compromised or its owner changes it.',
         measure:
-          'A password never expires. docs/security.md has the statements by which an operator takes a password that is out from its account: its sessions end, nothing signs in, in a known browser neither, and a reset sets a new one.',
+          'A password never expires. Where one is known to be compromised, `npm run admin -- force-reset` removes it: the account’s sessions are revoked, nothing signs in, a browser with a device cookie neither, and a reset link is emailed.',
       },
       {
         ids: ['63B-4 3.1.1.2(6)'],
-        demands: 'No change by the calendar; a change by force when there is evidence.',
+        demands: 'No scheduled change; a forced change where there is evidence.',
         measure: 'As above.',
       },
       {
@@ -158,14 +158,14 @@ export const accounts: readonly Chapter[] = [
         level: 'L2',
         demands: 'These words make no password.',
         measure:
-          'A password of nothing but these words and up to three characters besides is refused at register, reset and a change. The person’s own address is not known before the hash of a reset by link, so there it is not among them.',
+          'A password made of nothing but these words and up to three other characters is refused at register, reset and a change. A reset by link doesn’t know the person’s address before the hash, so there it is not among them.',
       },
       {
         ids: ['ASVS 6.2.12'],
         level: 'L2',
-        demands: 'New passwords are held against breached ones.',
+        demands: 'New passwords are checked against breached ones.',
         measure:
-          'Where BREACHED_PASSWORDS_URL is set, register, reset and a change ask it by the first five characters of a hash and refuse what is listed; no answer in a second lets the password pass and is logged. Where it is not, the 10,000 commonest, which come from breaches, are what is refused.',
+          'Where BREACHED_PASSWORDS_URL is set, register, reset and a change ask it by the first five characters of a hash and refuse what is listed; without an answer within a second the password passes, and that is logged. Where it isn’t set, the 10,000 commonest, which come from breaches, are refused.',
       },
       {
         ids: ['63B-4 3.1.1.2 blocklist'],
@@ -185,10 +185,10 @@ export const accounts: readonly Chapter[] = [
       },
       {
         ids: ['63B-4 3.1.1.2 keyed hash'],
-        demands: 'A further keyed step with a secret that is kept apart (advised).',
+        demands: 'A further keyed step with a secret that is stored separately (advised).',
         measure: 'argon2id with its salt, and nothing beyond it.',
         deviation:
-          'There is no such step. Its key could not be rotated without every person’s password, and losing it would lose every account. Passwords of 15 characters at 19 MiB a guess stand in for it.',
+          'There is no such step. Its key couldn’t be rotated without everybody’s password, and losing it would lose every account. Passwords of 15 characters at 19 MiB a guess stand in for it.',
       },
       {
         ids: ['ASVS 11.4.2'],
@@ -199,7 +199,8 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['CS Password Storage'],
         demands: 'argon2id first, under a second, renewed when the cost rises.',
-        measure: 'A hash takes some 11 ms, and a login renews one of another cost.',
+        measure:
+          'A hash takes some 11 ms, and a login replaces one of another cost, without disturbing other logins at that moment.',
       },
       {
         ids: ['CS Authentication long passwords'],
@@ -215,24 +216,24 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['ASVS 6.1.3', 'ASVS 6.3.4'],
         level: 'L2',
-        demands: 'Every way in is documented, as strong as the others, and there is no other.',
+        demands: 'Every way in is documented and as strong as the others, and there is no other.',
         measure:
-          'docs/security.md lists every function and method. A session comes out of login, refresh and a change of password alone, and each wants the password or the token of a session that the password opened.',
+          'public/openapi.json lists every function and method, and a test compares it with what is served. Four operations hand out a session: login, refresh, a change of password, and verify in the browser that registered. Each needs the password, the token of a session, or the mailed link together with the signed cookie of the browser in which the password was chosen.',
       },
       {
         ids: ['ASVS 6.3.2'],
         level: 'L1',
         demands: 'No default accounts.',
-        measure: 'The migrations put in no row at all.',
+        measure: 'The migrations insert no row but their own names.',
       },
       {
         ids: ['ASVS 6.3.3'],
         level: 'L2',
         demands: 'A second factor.',
         measure:
-          'One factor, the password. docs/security.md says so and what stands in: 15 characters, waits and a lock, mails, the password once more for every change.',
+          'One factor, the password. What stands in: 15 characters, waits and a lock, emails, and a re-authentication for what changes the account. The step-up rule already asks for the second factor where an account has one.',
         deviation:
-          'There is no second factor yet; it is the one part of level 2 that is left out as a whole. An app that guards more should put one in front of what it guards.',
+          'There is no second factor yet; it is the one part of level 2 that is left out as a whole. An app that guards more should put one in front of it.',
       },
       {
         ids: ['63B-4 2.1'],
@@ -243,9 +244,9 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['ASVS 6.3.5'],
         level: 'L3',
-        demands: 'People hear of suspicious attempts.',
+        demands: 'People are notified of suspicious attempts.',
         measure:
-          'A sign-in after five failures or more in a browser that was not known, and the failure that locks the password, are each told to the owner by one mail. Failures alone are not.',
+          'A sign-in after five failures or more in a browser without a device cookie, and the failure that locks the password, each send one email to the owner. Failures by themselves don’t.',
       },
       {
         ids: ['CS Credential Stuffing notice'],
@@ -255,43 +256,46 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['ASVS 6.3.6'],
         level: 'L3',
-        demands: 'Mail is no factor.',
+        demands: 'Email is no factor.',
         measure:
-          'A mailed link or code proves an address: verify and reset answer without cookie or token, and one signs in by the password.',
+          'A mailed link or code verifies an address. In any browser but the one that registered, verify opens no session, with the password neither, and reset opens none anywhere: one signs in with the password.',
+        deviation:
+          'The browser that registered is signed in when its address is verified. It holds a signed cookie from the moment the password was chosen in it, at most 7 days before, so the link isn’t what lets it in; the session’s method is `email`, its `amr` is `otp`, and no other browser gets in by the link.',
       },
       {
         ids: ['63B-4 3.1.3.1'],
-        demands: 'Mail is not used to authenticate.',
+        demands: 'Email is not used to authenticate.',
         measure: 'As above.',
+        deviation: 'The first session, in the browser that registered, as above.',
       },
       {
         ids: ['ASVS 6.3.7'],
         level: 'L3',
-        demands: 'People hear of changes to their credentials.',
+        demands: 'People are notified of changes to their credentials.',
         measure:
-          'A change of password, a reset and a change of address are each told by mail, without a password or a token that opens anything; a change of address to the old and the new one before it happens.',
+          'A change of password, a reset and a change of address each send an email, without a password or a token that opens anything; a change of address to the old and the new one before it happens.',
       },
       {
         ids: ['ASVS 6.3.8'],
         level: 'L3',
-        demands: 'Whether somebody has an account cannot be told.',
+        demands: 'Nobody can find out whether somebody has an account.',
         measure:
-          'Status, headers, body and the shape of cookies are the same for an unknown, known, pending, locked and disabled address at login, register, verify and reset, for a code as for a request, up to each limit and beyond it. Each login costs one comparison and each registration one hash, whoever has the address; mails leave after the answer.',
+          'Status, headers, body and the shape of cookies are the same for an unknown, known, pending, locked and disabled address at login, register, verify and reset, for a code as for a request, up to each limit and beyond it. Each login costs one comparison and each registration one hash, whoever has the address; emails leave after the response.',
         deviation:
-          'A stranger who keeps an address waiting by wrong passwords sees the count begin anew when its owner confirms a registration, signs in in a new browser or sets a new password: a success clears it, as NIST wants (3.2.2). That takes attempts at one address at the right time.',
+          'A stranger who keeps an address waiting by wrong passwords sees the count start over when its owner verifies a registration, signs in in a new browser or sets a new password: a success clears it, as NIST asks for (3.2.2). That takes attempts at one address at the right time.',
       },
       {
         ids: ['CS Authentication login'],
         demands:
-          'One answer and the same work for a wrong password, an unknown, a locked and a disabled account.',
+          'The same response and the same work for a wrong password, an unknown, a locked and a disabled account.',
         measure:
-          '401 `invalid-credentials` after exactly one comparison, for an unknown address with the hash of a random password that nobody knows.',
+          '401 `invalid-credentials` after exactly one comparison, for an unknown address and an account without a password with the hash of a random password that nobody knows.',
       },
       {
         ids: ['CS Authentication register'],
-        demands: 'A taken address gets the same answer, and its owner hears.',
+        demands: 'An address that has an account gets the same response, and its owner is emailed.',
         measure:
-          '202 with a cookie of the same shape after exactly one hash; the owner gets the mail that there is an account already, and nothing is kept.',
+          '202 with a cookie of the same shape after exactly one hash; the owner gets an email that there is an account, and nothing is kept.',
       },
     ],
   },
@@ -303,13 +307,13 @@ export const accounts: readonly Chapter[] = [
         level: 'L1',
         demands: 'What activates or recovers is random, short-lived, used once, and no password.',
         measure:
-          'A link carries a 256-bit MAC and works once, for 8 hours (registration, new address) or 30 minutes (reset). Neither link nor code signs in as a password.',
+          'A link carries a 256-bit MAC and works once, for 8 hours (registration, new address) or 30 minutes (reset). Neither link nor code works as a password.',
       },
       {
         ids: ['ASVS 6.4.2'],
         level: 'L1',
         demands: 'No hints and no secret questions.',
-        measure: 'No column keeps one and no body takes one.',
+        measure: 'No column has one and no body takes one.',
       },
       {
         ids: ['63B-4 3.1.1.2(7)', '63B-4 3.1.1.2(8)'],
@@ -319,29 +323,29 @@ export const accounts: readonly Chapter[] = [
       {
         ids: ['ASVS 6.4.3'],
         level: 'L2',
-        demands: 'A forgotten password is reset securely, around no second factor.',
+        demands: 'A forgotten password is reset securely, without bypassing a second factor.',
         measure:
-          'By a mailed link or code that sets a password of the same policy, ends every session and signs nobody in. There is no second factor that it could go around.',
+          'By a mailed link or code that sets a password of the same policy, revokes every session and signs nobody in. There is no second factor that it could bypass.',
       },
       {
         ids: ['63B-4 4.2.1.2'],
         demands:
-          'A recovery code by mail: six random digits, a day at most, throttled, to a confirmed address.',
+          'A recovery code by email: six random digits, a day at most, throttled, to a verified address.',
         measure:
-          'Six digits of a keyed hash for 30 minutes, five tries a mail and ten a day, to the account’s confirmed address alone.',
+          'Six digits of a keyed hash for 30 minutes, five tries an email and ten a day, only to the account’s verified address.',
       },
       {
         ids: ['63B-4 4.2.1.2 addresses', '63B-4 4.6 addresses'],
         demands: 'Two addresses for recovery and for notices can be named.',
-        measure: 'One address, which is confirmed before the account exists.',
+        measure: 'One address, which is verified before the account exists.',
         deviation:
-          'There is no second one: it would be a second mailbox by which an account can be taken. A change of address is told to both and can be stopped from the old one, and SUPPORT_ADDRESS stands in every mail.',
+          'There is no second one: it would be a second mailbox by which an account can be taken over. A change of address is emailed to both and can be canceled from the old one, and SUPPORT_ADDRESS is in every email.',
       },
       {
         ids: ['63B-4 4.2.3', '63B-4 4.6'],
-        demands: 'A recovery is always told, with what to do if it was somebody else.',
+        demands: 'A recovery always sends a notice, with what to do if it was somebody else.',
         measure:
-          'After a reset the owner gets a mail that says so, what to do if it was not them, and whom to write to where SUPPORT_ADDRESS is set; every mail does, in every language.',
+          'After a reset the owner gets an email that says so, what to do if it wasn’t them, and whom to write to where SUPPORT_ADDRESS is set; so does every email, in every language.',
       },
       {
         ids: ['CS Forgot Password token', 'CS Input Validation token'],
@@ -357,9 +361,10 @@ export const accounts: readonly Chapter[] = [
       },
       {
         ids: ['CS Forgot Password effects'],
-        demands: 'Nothing changes before a valid token; then a notice, no sign-in, and every session ends.',
+        demands:
+          'Nothing changes before a valid token; then a notice, no sign-in, and every session is revoked.',
         measure:
-          'After the request the old password and every session go on; after the reset every session has ended, nobody is signed in and the owner is told.',
+          'After the request the old password and every session go on; after the reset every session is revoked, nobody is signed in and the owner is emailed.',
       },
     ],
   },

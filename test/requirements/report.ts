@@ -1,8 +1,9 @@
 /**
- * `npm run requirements -- results.json …`: holds the requirements against what the tests showed. Each id has a test that carries
- * it and passed, a check of `verify:deployment`, or a deviation that is written down; and no test carries an id that nobody knows. Then
- * docs/security-requirements.md is what it should be; `--write` writes it.
+ * `npm run requirements -- results.json …`: checks the requirements against the tests' results. Each id has a test that carries
+ * it and passed, a check of `verify:deployment`, a document where that is what is asked for, or a deviation; and no test
+ * carries an unknown id. Then docs/security-requirements.md is up to date; `--write` writes it.
  */
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -27,7 +28,7 @@ interface Proof {
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { write: { type: 'boolean' } } })
 
 const proofs = new Map<string, Proof[]>()
-const faults: string[] = []
+const errors: string[] = []
 for (const path of positionals) {
   const { testResults }: Results = JSON.parse(await readFile(path, 'utf8'))
   for (const { name, assertionResults } of testResults) {
@@ -38,7 +39,7 @@ for (const path of positionals) {
           test: fullName.replaceAll(TAG, '').replaceAll(/ +/g, ' ').trim(),
         }
         if (status === 'passed') proofs.set(id, [...(proofs.get(id) ?? []), proof])
-        else faults.push(`${id}: "${fullName}" has not passed but ${status}`)
+        else errors.push(`${id}: "${fullName}" has not passed but ${status}`)
       }
     }
   }
@@ -48,14 +49,16 @@ const requirements = chapters.flatMap((chapter) => chapter.requirements)
 const known = new Set(requirements.flatMap(({ ids }) => ids))
 const deployed = new Set(deploymentChecks.flatMap(({ ids }) => ids))
 for (const id of proofs.keys())
-  if (!known.has(id)) faults.push(`${id}: a test carries it, no requirement does`)
+  if (!known.has(id)) errors.push(`${id}: a test carries it, no requirement does`)
 for (const id of deployed)
-  if (!known.has(id)) faults.push(`${id}: a deployment check carries it, no requirement does`)
-for (const { ids, deviation, deployment } of requirements) {
+  if (!known.has(id)) errors.push(`${id}: a deployment check carries it, no requirement does`)
+for (const { ids, deviation, deployment, documented } of requirements) {
+  if (documented !== undefined && !existsSync(documented))
+    errors.push(`${ids.join()}: there is no ${documented}`)
   for (const id of ids) {
-    if (deployment === true && !deployed.has(id)) faults.push(`${id}: no deployment check carries it`)
-    if (deployment !== true && deviation === undefined && !proofs.has(id))
-      faults.push(`${id}: no test carries it`)
+    if (deployment === true && !deployed.has(id)) errors.push(`${id}: no deployment check carries it`)
+    const needsTest = deployment !== true && deviation === undefined && documented === undefined
+    if (needsTest && !proofs.has(id)) errors.push(`${id}: no test carries it`)
   }
 }
 
@@ -64,13 +67,13 @@ const count = (test: (requirement: Requirement) => boolean) => requirements.filt
 const page = asPage()
 if (values.write === true) await writeFile(PAGE, page)
 else if (page !== (await readFile(PAGE, 'utf8').catch(() => '')))
-  faults.push(`${PAGE} is not up to date: run this with --write`)
+  errors.push(`${PAGE} is not up to date: run this with --write`)
 
-for (const fault of faults) console.error(fault)
+for (const error of errors) console.error(error)
 console.log(
-  `${requirements.length} requirements: ${count(({ deviation }) => deviation === undefined)} met, ${count(({ deviation }) => deviation !== undefined)} with a deviation, ${faults.length} faults`,
+  `${requirements.length} requirements: ${count(({ deviation }) => deviation === undefined)} met, ${count(({ deviation }) => deviation !== undefined)} with a deviation, ${errors.length} errors`,
 )
-process.exitCode = faults.length === 0 ? 0 : 1
+process.exitCode = errors.length === 0 ? 0 : 1
 
 function asPage(): string {
   return `# Security requirements
@@ -86,8 +89,8 @@ ${table([
     String(count((one) => one.level === level && one.deviation !== undefined)),
   ]),
 ])}
-"At a deployment" means \`npm run verify:deployment -- https://…\`, as only a deployment can show it. The page is made by \`npm run requirements\` from the results of the
-tests; a row without a passed test fails the build.
+"At a deployment" means \`npm run verify:deployment -- https://…\`, as only a deployment can show it. \`npm run requirements\` makes this page
+from the tests' results; a row without a passed test fails the build, unless what it asks for is a document.
 
 ${chapters
   .map(
@@ -97,7 +100,7 @@ ${chapters
   .join('\n')}`
 }
 
-function cells({ ids, level, demands, measure, deviation, deployment }: Requirement): string[] {
+function cells({ ids, level, demands, measure, deviation, deployment, documented }: Requirement): string[] {
   const shown = ids
     .flatMap((id) => proofs.get(id) ?? [])
     .toSorted((one, other) => `${one.file} ${one.test}`.localeCompare(`${other.file} ${other.test}`, 'en'))
@@ -107,7 +110,8 @@ function cells({ ids, level, demands, measure, deviation, deployment }: Requirem
     const more = names.length > 2 ? ` and ${names.length - 2} more` : ''
     return `[${file}](../${file}): ${names.slice(0, 2).join('; ')}${more}`
   })
-  const parts = [...tests, ...(deployment === true ? ['at a deployment'] : [])]
+  const document = documented === undefined ? [] : [`[${documented}](../${documented})`]
+  const parts = [...tests, ...document, ...(deployment === true ? ['at a deployment'] : [])]
   const what = deviation === undefined ? measure : `${measure} **Deviation:** ${deviation}`
   return [
     `${ids.join(', ')}${level === undefined ? '' : ` ${level}`}`,

@@ -1,6 +1,6 @@
 import type { Chapter } from './requirement.ts'
 
-/** Sessions, the turns of refresh tokens, access tokens, cryptography. */
+/** Sessions, rotation of refresh tokens, access tokens, cryptography. */
 export const sessions: readonly Chapter[] = [
   {
     title: 'Sessions',
@@ -8,93 +8,94 @@ export const sessions: readonly Chapter[] = [
       {
         ids: ['ASVS 7.1.1'],
         level: 'L2',
-        demands: 'Idle and absolute end written down, with reasons.',
+        demands: 'Idle and absolute expiry documented, with reasons.',
         measure:
-          'A session ends 7 days after its last turn and 30 days after its sign-in, whichever is sooner. docs/security.md has both with the reasons, and a test compares it with the code.',
+          'A session expires 7 days after its last rotation and 30 days after its sign-in, whichever is sooner; with `remember: false` after 2 hours and 24 hours. docs/sessions.md has them, and a test pins the numbers.',
       },
       {
         ids: ['63B-4 2.1.3', '63B-4 5.2'],
-        demands: 'A definite end of every session, at most 30 days with one factor.',
+        demands: 'A definite expiry of every session, at most 30 days with one factor.',
         measure:
-          '30 days from the sign-in, never moved; the idle end of 7 days is more than is asked for at AAL1. AAL2, with 24 hours and one hour idle, is not claimed, since there is no second factor.',
+          '30 days from the sign-in, never moved, also not by a re-authentication or a change of password; the idle expiry of 7 days is more than is asked for at AAL1. AAL2, with 24 hours and one hour idle, is not claimed, since there is no second factor.',
       },
       {
         ids: ['ASVS 7.1.2'],
         level: 'L2',
-        demands: 'How many sessions at once, and what happens beyond, written down.',
-        measure: '50 an account; one more sign-in ends the one that was opened first, with an event.',
+        demands: 'How many sessions at once, and what happens beyond, documented.',
+        measure: '50 an account; one more sign-in revokes the oldest, with an event.',
       },
       {
         ids: ['ASVS 7.2.1', 'ASVS 7.2.2'],
         level: 'L1',
         demands: 'Tokens are checked on the server and made for the session, no static keys.',
         measure:
-          'Cookie and access token are checked by seal or signature and then against the row, in every function that a session opens. Each sign-in draws a new family; what a browser brings along is never taken on.',
+          'The signature of cookie and access token is verified, and then the row is checked, in every operation that needs a session. Each sign-in draws a new family; what a browser brings along is never adopted.',
       },
       {
         ids: ['ASVS 7.2.3'],
         level: 'L1',
         demands: 'Reference tokens are unique, random, 128 bits or more.',
-        measure: '256 bits from the operating system’s generator for each family, under a seal of 256 bits.',
+        measure: '256 bits from the operating system’s generator for each family, under a MAC of 256 bits.',
       },
       {
         ids: ['ASVS 7.2.4'],
         level: 'L1',
-        demands: 'Signing in, also once more, makes a new token and ends the one presented.',
+        demands: 'Signing in and re-authenticating issue a new token and end the one presented.',
         measure:
-          'A sign-in ends the session that came with it, a change of password replaces it. The password that a change of address or a deletion asks for serves that one request: it neither prolongs the session nor makes it a fresh one.',
+          'A sign-in supersedes the session that came with it, and so do a re-authentication, a change of password and verifying. A re-authentication is only for the account that is signed in: for another one it is 403 `different-account`, and nothing changes.',
       },
       {
         ids: ['ASVS 7.3.1', 'ASVS 7.3.2'],
         level: 'L2',
-        demands: 'After the idle and after the absolute end one has to sign in again.',
+        demands: 'After the idle and the absolute expiry one must sign in again.',
         measure:
-          'Both are compared with the database’s clock in every statement that takes a session, 7 days unused and 30 days in all, however often it was turned.',
+          'Both are compared with the database’s clock wherever a session is looked up, 7 days unused and 30 days in all, however often it was rotated.',
       },
       {
         ids: ['ASVS 7.4.1'],
         level: 'L1',
-        demands: 'After a logout or the end nothing of the session works.',
+        demands: 'After a logout or the expiry nothing of the session works.',
         measure:
-          'Every endpoint looks at the row, for an unexpired access token, too. An app’s own function chooses: `requireSession` does the same, `requireUser` reads the signature alone and says that it is up to 15 minutes behind.',
+          'Every endpoint looks at the row, for an unexpired access token, too. An app’s own function chooses: `requireSession` does the same, `requireUser` only verifies the signature and is up to 15 minutes behind.',
       },
       {
         ids: ['ASVS 7.4.2'],
         level: 'L1',
-        demands: 'A disabled or deleted account has no session any more.',
+        demands: 'A disabled or deleted account has no session.',
         measure:
-          'Each look at a session is joined with its account: refused from the moment `disabled_at` is set, gone with the account’s row. The command that shuts an account also ends its sessions, so they do not come back with it.',
+          'Each lookup of a session includes its account: refused from the moment `disabled_at` is set, gone with the account’s row. The command that disables an account also revokes its sessions, so they don’t come back with it.',
       },
       {
         ids: ['ASVS 7.4.3'],
         level: 'L2',
         demands: 'A new password can end all other sessions.',
-        measure: 'It always does: a reset ends all of them, a change ends the others and replaces its own.',
+        measure:
+          'It always does: a reset revokes all of them, a change revokes the others and replaces its own.',
       },
       {
         ids: ['ASVS 7.4.5'],
         level: 'L2',
-        demands: 'Operators can end the sessions of one person or of everyone.',
+        demands: 'Operators can revoke the sessions of one person or of everyone.',
         measure:
-          '`npm run admin` ends the sessions of one account, one session or everyone’s, and shuts an account, each with an event for each session that says who did it; docs/security.md has statements that do the same, which a test runs as they stand there. Another JWT_SECRET in place of the old one ends everything that was handed out. A person ends all of their own by logout everywhere.',
+          '`npm run admin` revokes the sessions of one account, one session or everyone’s, and disables an account, each with an event for each session that says who did it. Another JWT_SECRET in place of the old one ends everything that was handed out. A person revokes all of their own by logout everywhere.',
       },
       {
         ids: ['ASVS 7.5.1'],
         level: 'L2',
-        demands: 'What recovers an account changes only after its owner has proven to be there.',
+        demands: 'What recovers an account changes only after its owner has authenticated again.',
         measure:
-          'The address is the only such thing. A change asks for the current password, the new address confirms it, in a browser that is signed in or with the password again, and the old one can stop it.',
+          'The address is the only such thing. A change needs a session authenticated within 5 minutes, at full strength; the new address confirms it, in a browser that is signed in or with the password, and the old one can cancel it. Deleting the account, revoking sessions and logout everywhere follow the same rule.',
       },
       {
         ids: ['ASVS 7.5.2'],
         level: 'L2',
-        demands: 'People see their sessions and end any of them, after proving who they are again.',
+        demands: 'People see their sessions and revoke any of them, after authenticating again.',
         measure:
-          'The list has browser, coarse address, first and last use and the end. Ending another device takes a sign-in within the last 5 minutes, else 403. Signing oneself out, also everywhere, asks for nothing: it only takes access away.',
+          'The list has browser and coarse address, of the sign-in and of the last refresh, the last use in steps of 15 minutes, and the expiry. Revoking needs a session authenticated within the last 5 minutes, else 403. Logging out of this session needs nothing.',
       },
       {
         ids: ['CS Credential Stuffing sessions'],
-        demands: 'People can look at the devices that are signed in and end them.',
+        demands: 'People can see the sessions that are signed in and revoke them.',
         measure: 'GET and DELETE of /api/auth/sessions, as above.',
       },
       {
@@ -102,95 +103,94 @@ export const sessions: readonly Chapter[] = [
         level: 'L3',
         demands: 'Highly sensitive operations ask for further proof.',
         measure:
-          'Other devices end only within 5 minutes of a sign-in, by the time in the row and not by the age of a token; password, address and deletion ask for the current password each time, and its guesses are counted for each session.',
+          'One rule: address, deletion, sessions and logout everywhere need an authentication within 5 minutes, at full strength, by the time in the row and not by the age of a token. A change of password asks for the current one, whose guesses are counted for each session.',
       },
       {
         ids: ['63B-4 5.1.2'],
-        demands: 'An access token is no proof that the person is there.',
+        demands: 'An access token is no proof that the person is present.',
         measure:
-          'A fresh access token ends no other device when the password was given more than 5 minutes ago; `requireSession` tells the app’s functions how it stands, as `authenticatedRecently`.',
+          'A fresh access token revokes no session when the last authentication was more than 5 minutes ago; `requireSession` gives the app’s functions `session.steppedUp`, and the token has `auth_time` and `amr`.',
       },
       {
         ids: ['63B-4 5.1 secrets'],
         demands:
-          'Session secrets: 64 bits, made at the sign-in, gone at the logout, not kept by scripts or across restarts, https alone.',
+          'Session secrets: 64 bits, drawn at the sign-in, gone at the logout, not kept by scripts or across restarts, HTTPS only.',
         measure:
-          '256 bits, drawn at the sign-in, in an HttpOnly `__Host-` cookie that only https carries and that a logout clears; no page of ours writes to the browser’s storage.',
+          '256 bits, drawn at the sign-in, in an HttpOnly `__Host-` cookie that only HTTPS carries and that a logout clears; no page of ours writes to the browser’s storage. With `remember: false` the cookie ends with the browser.',
         deviation:
-          'The cookie has a Max-Age and survives a restart of the browser. Phones end browsers at will and browsers restore cookies with their tabs, so sessions would end by accident otherwise. The row decides when it is over, and a forgotten device is ended from another one.',
+          'By default the cookie has a Max-Age and survives a restart of the browser. Phones end browsers at will and browsers restore cookies with their tabs, so sessions would end by accident otherwise. The row decides when it is over, and a forgotten one is revoked from another browser.',
       },
       {
         ids: ['CS Session Management'],
         demands:
-          'Only ids that the server issued, in the cookie alone; new ones when rights change; none in logs.',
+          'Only ids that the server issued, only in the cookie; new ones when privileges change; none in logs.',
         measure:
-          'A refresh token counts in its cookie and nowhere else, and only when sealed here and known to a row, as the digest of its family. A sign-in draws a new one. Roles are read from the account at every look. Logs and statements hold neither tokens nor families.',
+          'A refresh token counts in its cookie and nowhere else, and only where it was signed here and a row has its family’s digest. A sign-in draws a new one. Roles are read from the account each time. Logs and statements have neither tokens nor families.',
       },
     ],
   },
   {
-    title: 'Turns of the refresh token',
+    title: 'Rotation of refresh tokens',
     requirements: [
       {
         ids: ['RFC 9700 2.2.2'],
-        demands: 'A public client’s refresh tokens are bound to their sender or turned.',
+        demands: 'A public client’s refresh tokens are sender-constrained or rotated.',
         measure:
-          'They turn: a refresh more than 30 seconds after the last turn raises the generation of the family, and the one before is worth nothing 30 seconds later.',
+          'They rotate: a refresh more than 30 seconds after the last rotation raises the family’s counter. Once the new token was presented, to refresh or to a read, its predecessor is reuse.',
       },
       {
         ids: ['RFC 9700 4.14.2'],
         demands:
-          'A used token dies, its return ends its line; tokens end after disuse, logout or a new password.',
+          'Reuse of a refresh token revokes its family; tokens end after disuse, logout or a new password.',
         measure:
-          'There is one row a family. An older token than the row allows ends it, with an event and a mail to the owner. So do a logout, a new password, the list of devices and 7 days unused.',
+          'There is one row a family. A token whose successor was presented, or one two rotations behind, revokes the session, with an event and an email to the owner. So do a logout, a new password, the list of sessions and 7 days unused.',
         deviation:
-          'For 30 seconds after a turn the token before still gets the very same successor, and a refresh within 30 seconds of a turn gets the same token again. Two tabs, a retry and a lost answer would otherwise look like theft. The successor is derived and not drawn, so a second line cannot come of it, and a thief gains no token that the spent one did not give.',
+          'For 30 seconds after a rotation the predecessor still gets the very same successor, from the same browser and system. Later it gets it only while that successor was never presented, with an event, and at most for two different counters in a row; the third is reuse. Otherwise two tabs, a retry, a lost response or a closed laptop would sign people out. The successor is derived and not drawn, so there is never a second line of tokens.',
       },
       {
         ids: ['ASVS 10.4.5'],
         level: 'L1',
-        demands: 'The return of a spent refresh token revokes all of its line.',
+        demands: 'Reuse of a refresh token revokes the whole family.',
         measure:
-          'The token of two turns ago or older at once, the one before after 30 seconds: the row is revoked, and with it the newest refresh token and every access token where the row is looked at.',
+          'A token two rotations behind at once, the predecessor as soon as its successor was presented, the third recovery in a row: the row is revoked, and with it the newest refresh token and every access token where the row is looked up.',
       },
       {
         ids: ['ASVS 10.4.5 sender-constrained'],
         level: 'L3',
-        demands: 'Refresh tokens bound to their sender, by DPoP or mutual TLS.',
-        measure: 'Turned and watched for reuse instead, as levels 1 and 2 allow.',
+        demands: 'Sender-constrained refresh tokens, by DPoP or mutual TLS.',
+        measure: 'Rotated with reuse detection instead, as levels 1 and 2 allow.',
         deviation:
-          'DPoP needs a key that a script holds, which an httpOnly cookie spares, and browsers have no client certificates for this. The cookie is out of reach of scripts, bound to the host, and a copy of it is found out at the next turn.',
+          'DPoP needs a key that a script holds, which an httpOnly cookie spares, and browsers have no client certificates for this. The cookie is out of reach of scripts and bound to the host, and a copy of it is detected once both are in use.',
       },
       {
         ids: ['ASVS 10.4.8'],
         level: 'L2',
-        demands: 'Refresh tokens have an absolute end, though the idle end slides.',
+        demands: 'Refresh tokens have an absolute expiry, though the idle expiry slides.',
         measure:
-          'The end is written at the sign-in, 30 days on, and no turn moves it: the idle end and the cookie’s Max-Age stop there.',
+          'It is set at the sign-in, 30 days later, and neither a rotation nor what replaces the session moves it: the idle expiry and the cookie’s Max-Age stop there.',
       },
       {
         ids: ['BBA 6.3.2.3'],
-        demands: 'A turned token does not outlive what the first one was given.',
-        measure: 'All generations of a family share the one end in their row.',
+        demands: 'A rotated token does not outlive the first one’s lifetime.',
+        measure: 'All tokens of a family share the one expiry in their row.',
       },
       {
         ids: ['ASVS 10.4.9'],
         level: 'L2',
         demands: 'People can revoke refresh tokens.',
-        measure:
-          'By logout, from the list of devices and by a new password; unused for 7 days they end by themselves.',
+        measure: 'By logout, from the list of sessions and by a new password; unused for 7 days they expire.',
       },
       {
         ids: ['ASVS 15.4.2'],
         level: 'L3',
-        demands: 'Checking and acting are one step.',
+        demands: 'Checking and acting are one atomic step.',
         measure:
-          'A turn is one UPDATE that decides on the locked row: of 40 refreshes at once with one token all get the same successor, and the row has turned once.',
+          'A refresh is one function that locks the row, looks, decides and writes: of 40 at once with one token all get the same successor, and the row was rotated once.',
       },
       {
         ids: ['RFC 9700 4.3.2'],
-        demands: 'No tokens in addresses.',
-        measure: 'A token in a query counts nowhere; mailed links carry theirs in the fragment.',
+        demands: 'No tokens in URLs.',
+        measure: 'A token in a query counts for nothing; mailed links carry theirs in the fragment.',
       },
     ],
   },
@@ -247,19 +247,20 @@ export const sessions: readonly Chapter[] = [
         level: 'L2',
         demands: 'A token serves only what it was made for.',
         measure:
-          '`typ` must be `at+jwt`. Refresh tokens, mailed links and cookies are no JWT: they are sealed under a key of their own for each purpose.',
+          '`typ` must be `at+jwt`. Refresh tokens, mailed links and cookies are no JWTs: each purpose is signed under a key of its own.',
       },
       {
         ids: ['RFC 8725 3.11', 'RFC 8725 3.12'],
         demands: 'Kinds of tokens are told apart by type and by rules that exclude each other.',
-        measure: 'As above: none of them is accepted in another one’s place.',
+        measure:
+          'As above: none of them is accepted in another one’s place. How a session was authenticated is in `amr`, by the values of RFC 8176.',
       },
       {
         ids: ['ASVS 9.2.3', 'ASVS 9.2.4'],
         level: 'L2',
-        demands: 'The audience is set and checked, and a token means one receiver alone.',
+        demands: 'The audience is set and checked, and a token is for one receiver only.',
         measure:
-          '`aud` and `iss` are the app’s origin, compared whole. The claims are iss, aud, sub, sid, role, iat and exp.',
+          '`aud` and `iss` are the app’s origin, compared whole. The claims are iss, aud, sub, sid, role, amr, auth_time, iat and exp.',
       },
       {
         ids: ['RFC 8725 3.9', 'RFC 9700 2.3'],
@@ -281,14 +282,14 @@ export const sessions: readonly Chapter[] = [
       },
       {
         ids: ['RFC 8725 3.7', '8725bis 3.14'],
-        demands: 'UTF-8, and the compact form alone.',
+        demands: 'UTF-8, and the compact form only.',
         measure:
           'Claims are UTF-8. A bearer token has letters, digits, `-`, `_` and `.`; the JSON forms and any other character are refused.',
       },
       {
         ids: ['CS JWT'],
         demands: 'Revocation by an id and not by the token’s text.',
-        measure: 'By the session’s id in its row: no respelling of a token brings an ended session back.',
+        measure: 'By the session’s id in its row: no respelling of a token brings a revoked session back.',
       },
     ],
   },
@@ -298,16 +299,16 @@ export const sessions: readonly Chapter[] = [
       {
         ids: ['ASVS 11.1.1', 'ASVS 11.1.2'],
         level: 'L2',
-        demands: 'The life of keys and an inventory of keys and algorithms.',
+        demands: 'The lifecycle of keys and an inventory of keys and algorithms.',
         measure:
-          'docs/cryptography.md: ten keys with label, size, use and the life of what they make, the algorithms, how a key is made, exchanged and taken away. A test derives each key anew and compares; another one exchanges the secret step by step.',
+          'docs/cryptography.md has every key with its label, size, use and lifetime, the algorithms, and how a key is made, rotated and removed. A test has the list of keys and derives each again; another one rotates the secret step by step.',
       },
       {
         ids: ['ASVS 11.1.3'],
         level: 'L3',
         demands: 'Uses of cryptography are found by a machine.',
         measure:
-          'A test reads every source of the functions and compares their imports of cryptography, name by name, with the inventory.',
+          'A test reads every source of the functions and the engine and compares their use of cryptography, name by name, with its inventory.',
       },
       {
         ids: ['ASVS 11.1.4'],
@@ -319,9 +320,9 @@ export const sessions: readonly Chapter[] = [
       {
         ids: ['ASVS 11.2.1'],
         level: 'L2',
-        demands: 'Proven implementations alone.',
+        demands: 'Proven implementations only.',
         measure:
-          '`node:crypto` (OpenSSL), `jose` and `@node-rs/argon2`, and none of it comes in by another way. The only arithmetic of ours is the reduction of a derived number to a P-256 key, after FIPS 186-5, A.2.1, and a test recomputes it.',
+          '`node:crypto` (OpenSSL), `jose`, `@node-rs/argon2` and `bcryptjs`, and none of it comes in by another way. The only arithmetic of ours is the reduction of a derived number to a P-256 key, after FIPS 186-5, A.2.1, and a test recomputes it.',
       },
       {
         ids: ['ASVS 11.2.2'],
@@ -342,14 +343,14 @@ export const sessions: readonly Chapter[] = [
         level: 'L3',
         demands: 'Secrets are compared in constant time.',
         measure:
-          '`timingSafeEqual` alone decides on refresh tokens, mailed links and codes, both sealed cookies and the cron’s secret; a family is looked up by its digest.',
+          'Only `timingSafeEqual` decides on refresh tokens, mailed links and codes, both other signed cookies and the cron’s secret; a family is looked up by its digest.',
       },
       {
         ids: ['ASVS 11.2.5'],
         level: 'L3',
-        demands: 'Faults of cryptography refuse, and all alike.',
+        demands: 'Cryptographic errors refuse, and all in the same way.',
         measure:
-          'Whatever is wrong with an access token or a session cookie, status, headers and body are those that garbage gets: 401. A mailed link that is not ours is `token-invalid`, expired or not.',
+          'Whatever is wrong with an access token or a session cookie, status, headers and body are those that garbage gets: 401. A mailed link that isn’t ours is `token-invalid`, expired or not.',
       },
       {
         ids: ['ASVS 11.4.1'],
@@ -363,9 +364,9 @@ export const sessions: readonly Chapter[] = [
         level: 'L2',
         demands: 'What must not be guessed has 128 random bits or more, and is no UUID.',
         measure:
-          '`randomBytes(32)` for a family, `randomBytes(16)` under a seal for a known browser. Ids are UUIDs and count only under a seal of 256 bits.',
+          '`randomBytes(32)` for a family, `randomBytes(16)` under a MAC for a device cookie. Ids are UUIDs and count only under a MAC of 256 bits.',
         deviation:
-          'The six digits beside a mailed link have 20 bits, as people type them. They are taken from an HMAC, differ for each mail, can be tried five times a mail and ten times a day an address, and do no more than the link: a registration asks for its password or its browser as well.',
+          'The six digits beside a mailed link have 20 bits, as people type them. They are derived by an HMAC, differ for each email, can be tried five times an email and ten times a day an address, and do no more than the link: a registration needs its password or its browser, too.',
       },
       {
         ids: ['ASVS 11.5.2'],
@@ -386,9 +387,9 @@ export const sessions: readonly Chapter[] = [
         level: 'L3',
         demands: 'As little of the data as possible in use, and protected as soon as possible.',
         measure:
-          'A password goes to the hash and nowhere else: neither it nor a token is in any call of the database, in what is stored or in the log, and passwords and sessions are in no mail.',
+          'A password goes to the hash and nowhere else: neither it nor a token is in any database call, in what is stored or in the log, and passwords and sessions are in no email.',
         deviation:
-          'JavaScript cannot wipe a string, so a password stays in the memory of its instance until that is collected. It is held by the request alone, in no cache and no module.',
+          'JavaScript can’t wipe a string, so a password stays in the instance’s memory until it is collected. Only the request holds it, no cache and no module.',
       },
     ],
   },

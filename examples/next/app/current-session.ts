@@ -2,16 +2,21 @@ import { headers } from 'next/headers'
 import { cache } from 'react'
 import { requireSession, type SignedIn } from '../latchkey/lib/guards.ts'
 
-/**
- * Who is signed in, for server components; undefined for nobody. Asked once a request, however many components ask. A page's
- * request turns no token and sets no cookie: the client does that.
- */
-export const currentSession = cache(async (): Promise<SignedIn | undefined> => {
+export type CurrentSession =
+  | SignedIn
+  | { kind: 'signed-out' }
+  /** Render `RefreshSession`: the cookie is one step behind, and only the browser can refresh. */
+  | { kind: 'refresh-required' }
+
+/** The session, for server components. Reads it once per request; never refreshes it and never sets a cookie. */
+export const currentSession = cache(async (): Promise<CurrentSession> => {
   const guard = await requireSession(
     new Request('http://localhost/', { headers: new Headers(await headers()) }),
   )
   if (guard.kind === 'signed-in') return guard
-  // The database is away: that is no reason to say that nobody is signed in.
-  if (guard.response.status >= 500) throw new Error(`no session can be looked up: ${guard.response.status}`)
-  return undefined
+  const { code } = (await guard.response.json()) as { code: string }
+  if (code === 'refresh-required') return { kind: 'refresh-required' }
+  if (code === 'unauthorized') return { kind: 'signed-out' }
+  // For example, the database is away: that doesn't mean that nobody is signed in.
+  throw new Error(`The session can't be read: ${code}`)
 })

@@ -11,6 +11,7 @@ export default function Home() {
     const result = await login({
       email: String(form.get('email')),
       password: String(form.get('password')),
+      remember: form.has('remember'),
     })
     setProblem(result.ok ? '' : result.problem.detail)
   }
@@ -39,6 +40,9 @@ export default function Home() {
           </label>
           <label>
             Password <input name="password" type="password" autoComplete="current-password" required />
+          </label>
+          <label>
+            <input name="remember" type="checkbox" defaultChecked /> Remember me
           </label>
           <button type="submit">Sign in</button>
         </form>

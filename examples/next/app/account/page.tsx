@@ -1,10 +1,12 @@
 import { redirect } from 'next/navigation'
 import { currentSession } from '../current-session.ts'
+import { RefreshSession } from '../refresh-session.tsx'
 
-/** Rendered on the server, for who is signed in alone. */
+/** Rendered on the server, for signed-in users only. */
 export default async function Account() {
   const current = await currentSession()
-  if (current === undefined) redirect('/')
+  if (current.kind === 'signed-out') redirect('/')
+  if (current.kind === 'refresh-required') return <RefreshSession />
   return (
     <main>
       <h1>Your account</h1>

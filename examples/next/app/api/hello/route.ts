@@ -1,4 +1,4 @@
-/** A route of the app's own: by cookie or by access token, with a look at the session's row. */
+/** A route of the app: cookie or access token, checked against the session in the database. */
 import { requireSession } from '../../../latchkey/lib/guards.ts'
 
 async function hello(request: Request): Promise<Response> {

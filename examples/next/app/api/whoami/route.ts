@@ -1,4 +1,4 @@
-/** Another one: by access token alone, without a round trip. */
+/** Another one: access token only, without a round trip. */
 import { requireUser } from '../../../latchkey/lib/guards.ts'
 
 export async function GET(request: Request): Promise<Response> {

@@ -1,4 +1,4 @@
-/** Latchkey's endpoints, all of them, under the paths that they have elsewhere. */
+/** All of Latchkey's endpoints, at their usual paths. */
 import account from '../../../../latchkey/api/auth/account.ts'
 import keys from '../../../../latchkey/api/auth/keys.ts'
 import login from '../../../../latchkey/api/auth/login.ts'
@@ -29,7 +29,7 @@ interface Route {
   params: Promise<{ name: string }>
 }
 
-/** Every method: an endpoint knows itself which ones it has, and answers 405 for the rest. */
+/** Every method: the endpoint itself responds with 405 to those it doesn't have. */
 async function handle(request: Request, { params }: Route): Promise<Response> {
   const { name } = await params
   return endpoints.get(name)?.fetch(request) ?? new Response(null, { status: 404 })

@@ -1,1 +1,0 @@
-CREATE INDEX IF NOT EXISTS "events_at" ON "events" USING btree ("at");
