@@ -163,7 +163,7 @@ test('keyboard only: sign up, and confirm on another device with code and passwo
   expect(await focused(other.page)).toBe('Your address is confirmed')
 })
 
-test('password managers are told what each field is for', async () => {
+test('fields tell password managers what they are for', async () => {
   const { page } = await visit()
   const purposes = async (path: string, form: string) => {
     await page.goto(path)
@@ -236,7 +236,7 @@ async function faultsOf(page: Page, state: string): Promise<string[]> {
   return faults
 }
 
-test('home: no state of it has a fault that axe-core knows, and none is wider than a small phone', async () => {
+test('home: axe-core finds nothing in any state, and each fits a small phone', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()
@@ -299,7 +299,7 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   await press('Call a function')
   await expectText(page, 'The function responded')
   await check('signed in, with a status')
-  await visitRooms(page, email, check)
+  await visitAccountViews(page, email, check)
   await page.getByRole('link', { name: 'Session' }).click()
   await expectView(page, 'You are signed in')
   gateway.fault = () => ({ kind: 'refuse' })
@@ -312,8 +312,8 @@ test('home: no state of it has a fault that axe-core knows, and none is wider th
   expect(faults).toEqual([])
 })
 
-/** The parts of the account, as they begin and with something wrong. */
-async function visitRooms(
+/** The account's views, at first and with errors. */
+async function visitAccountViews(
   page: Page,
   email: string,
   check: (state: string) => Promise<unknown>,
@@ -357,7 +357,7 @@ async function visitRooms(
   await check('deletion, fields missing')
 }
 
-test('the pages of mailed links: no state of them has such a fault', async () => {
+test('the pages of emailed links: axe-core finds nothing in any state, and each fits a small phone', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const account = await openAccount()

@@ -34,7 +34,7 @@ async function signedInByPhone(email: string): Promise<Visitor> {
 const press = (page: Page, name: string | RegExp) =>
   page.getByRole('button', { name, exact: typeof name === 'string' }).click()
 
-async function openRoom(page: Page, link: string, heading: string): Promise<void> {
+async function openView(page: Page, link: string, heading: string): Promise<void> {
   await page.getByRole('link', { name: link, exact: true }).click()
   await expectView(page, heading)
 }
@@ -64,10 +64,10 @@ async function ageSignIns(email: string): Promise<void> {
 
 // --- Devices ---
 
-test('devices: each is listed, another one can be signed out, and learns it at its next refresh', async () => {
+test('devices: all are listed; another one can be signed out and notices at its next refresh', async () => {
   const { page, email } = await signedIn()
   const phone = await signedInByPhone(email)
-  await openRoom(page, 'Devices', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   const items = page.getByRole('list', { name: 'Your devices' }).locator('> li')
   await expect.poll(() => items.count()).toBe(2)
   const own = items.filter({ hasText: 'this device' })
@@ -89,11 +89,11 @@ test('devices: each is listed, another one can be signed out, and learns it at i
 
 const dialogOf = (page: Page) => page.getByRole('dialog', { name: 'Confirm it’s you' })
 
-test('step-up: the password is asked for in place, and then the request is repeated', async () => {
+test('step-up: the password is asked for in place, then the request is repeated', async () => {
   const { visitor, page, email } = await signedIn()
   await signedInByPhone(email)
   await ageSignIns(email)
-  await openRoom(page, 'Devices', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   await press(page, 'Sign out all others')
   await dialogOf(page).waitFor()
   await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('reauthentication-password')
@@ -120,7 +120,7 @@ test('step-up: a form keeps its input, whether the dialog is canceled or not', a
   const { page, email } = await signedIn()
   await ageSignIns(email)
   const newEmail = newAddress()
-  await openRoom(page, 'Email', 'Change your email address')
+  await openView(page, 'Email', 'Change your email address')
   await field(page, 'New email address').fill(newEmail)
   await press(page, 'Change email address')
   await field(page, 'Password').fill(PASSWORD)
@@ -149,7 +149,7 @@ test('step-up: deletion and signing out everywhere ask for the password, too', a
 
   await fillSignIn(page, email, PASSWORD)
   await ageSignIns(email)
-  await openRoom(page, 'Delete', 'Delete your account')
+  await openView(page, 'Delete', 'Delete your account')
   await page.getByLabel('Delete my account permanently').check()
   await press(page, 'Delete account')
   await field(page, 'Password').fill(PASSWORD)
@@ -176,7 +176,7 @@ test('step-up: if the session has ended meanwhile, the dialog closes and the sig
 
 // --- Devices ---
 
-test('devices: where a session was last used is shown if that is elsewhere', async () => {
+test('devices: shows where a session was last used, if not where it was opened', async () => {
   const { page, email } = await signedIn()
   await query(
     `UPDATE sessions SET ip = '203.0.113.7', last_client = $2, last_ip = '198.51.100.9'
@@ -184,13 +184,13 @@ test('devices: where a session was last used is shown if that is elsewhere', asy
     email,
     'Safari on iPhone',
   )
-  await openRoom(page, 'Devices', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   const facts = page.locator('.device-facts li')
   await expect.poll(() => facts.first().innerText()).toMatch(/^Signed in .*, from 203\.0\.113\.x$/)
   expect(await facts.nth(1).innerText()).toMatch(/^Last used .*, from Safari on iPhone, 198\.51\.100\.x$/)
 })
 
-test('devices: where the session has ended meanwhile, asking for the list leads to the sign-in form', async () => {
+test('devices: if the session has ended meanwhile, the sign-in form is shown', async () => {
   const { page, email } = await signedIn()
   await query(
     `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reset'
@@ -203,7 +203,7 @@ test('devices: where the session has ended meanwhile, asking for the list leads 
   expect((await page.content()).includes(email)).toBe(false)
 })
 
-test('an end that the cookies tell before the answer does is still told as one', async () => {
+test('an ended session is reported as such even if its cookies are gone before the response arrives', async () => {
   const { visitor, page, email } = await signedIn()
   await query(
     `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reset'
@@ -235,7 +235,7 @@ test('password: errors appear beside their fields; only this browser stays signe
   const second = await visitor.context.newPage()
   await second.goto('/')
   await expectView(second, 'You are signed in')
-  await openRoom(page, 'Password', 'Change your password')
+  await openView(page, 'Password', 'Change your password')
   await press(page, 'Change password')
   await expectText(page, 'Current password is missing.')
   await expectText(page, 'New password is missing.')
@@ -260,10 +260,10 @@ test('password: errors appear beside their fields; only this browser stays signe
   await fillSignIn(phone.page, email, OTHER_PASSWORD)
 })
 
-test('address: the new one is confirmed by its link, and only then it is the account’s', async () => {
+test('address: the new one takes effect once its link is opened', async () => {
   const { page, email } = await signedIn()
   const newEmail = newAddress()
-  await openRoom(page, 'Email', 'Change your email address')
+  await openView(page, 'Email', 'Change your email address')
   await field(page, 'New email address').fill('not an address')
   await press(page, 'Change email address')
   await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('change-email-new')
@@ -284,13 +284,13 @@ test('address: the new one is confirmed by its link, and only then it is the acc
   expect(await field(page, 'Email address').inputValue()).toBe('')
 })
 
-test('deletion: it wants a tick; then the account is gone, here, in other tabs and on other devices', async () => {
+test('deletion: needs a tick; then the account is gone here, in other tabs and on other devices', async () => {
   const { visitor, page, email } = await signedIn()
   const phone = await signedInByPhone(email)
   const second = await visitor.context.newPage()
   await second.goto('/')
   await expectView(second, 'You are signed in')
-  await openRoom(page, 'Delete', 'Delete your account')
+  await openView(page, 'Delete', 'Delete your account')
   await press(page, 'Delete account')
   await expectText(page, 'Tick the box to continue.')
   expect(await page.evaluate('document.activeElement.id')).toBe('delete-account-sure')
@@ -319,7 +319,7 @@ test('sign out everywhere: this device at once, the other one at its next refres
 
 // --- Tabs, and the ways back and forth ---
 
-test('tabs: who signs in or out in one is seen in the other at once, without a look or a request', async () => {
+test('tabs: a sign-in or sign-out in one shows in the others at once, without a request', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const email = await openAccount()
@@ -340,10 +340,10 @@ test('tabs: who signs in or out in one is seen in the other at once, without a l
   expect((await second.content()).includes(email)).toBe(false)
 })
 
-test('tabs: another account that signs in takes the place of the one before, with nothing of it left', async () => {
+test('tabs: another account that signs in replaces the one before, and nothing of it is left', async () => {
   const { visitor, page, email } = await signedIn()
   const other = await openAccount()
-  await openRoom(page, 'Password', 'Change your password')
+  await openView(page, 'Password', 'Change your password')
   await field(page, 'Current password').fill(PASSWORD)
   const second = await visitor.context.newPage()
   await second.goto('/auth/problems')
@@ -351,16 +351,16 @@ test('tabs: another account that signs in takes the place of the one before, wit
   await second.evaluate(
     `import('/client/auth.js').then(({ login }) => login({ email: '${other}', password: '${PASSWORD}' }))`,
   )
-  await openRoom(page, 'Session', 'You are signed in')
+  await openView(page, 'Session', 'You are signed in')
   await expectText(page, other)
   expect((await page.content()).includes(email)).toBe(false)
   expect(await page.locator('#change-password-current').inputValue()).toBe('')
 })
 
-test('back, forward and reload go through the parts of the account', async () => {
+test('back, forward and reload keep to the account’s views', async () => {
   const { page } = await signedIn()
-  await openRoom(page, 'Devices', 'Your devices')
-  await openRoom(page, 'Email', 'Change your email address')
+  await openView(page, 'Devices', 'Your devices')
+  await openView(page, 'Email', 'Change your email address')
   expect(await page.getByRole('link', { name: 'Email', exact: true }).getAttribute('aria-current')).toBe(
     'page',
   )
@@ -375,7 +375,7 @@ test('back, forward and reload go through the parts of the account', async () =>
 
 // --- What just happened ---
 
-test('the panel tells cookies, calls, session and token as they are, and never a whole token', async () => {
+test('the panel shows cookies, calls, session and token as they are, but never a whole token', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()
@@ -422,7 +422,7 @@ test('the panel tells cookies, calls, session and token as they are, and never a
   expect(await page.locator('#token-claims').textContent()).toBe('')
 })
 
-test('the countdowns run, to the token’s end, its renewal and the end of the session', async () => {
+test('countdowns run to the token’s expiry, its renewal and the session’s expiry', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()

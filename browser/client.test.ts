@@ -99,8 +99,8 @@ async function signedInVisitor(
   return { visitor, email, page }
 }
 
-describe('asking', () => {
-  test('without the signed-in cookie nobody is signed in, and nothing is asked', async () => {
+describe('requests', () => {
+  test('without the signed-in cookie nobody is signed in, and nothing is sent', async () => {
     const page = await newTab(await visit())
     await watch(page)
     expect(await check(page)).toBe('signed-out')
@@ -109,7 +109,7 @@ describe('asking', () => {
     expect(await page.evaluate(() => states)).toEqual(['signed-out'])
   })
 
-  test('however many ask at once, one refresh goes out', async () => {
+  test('any number of parallel requests cause one refresh', async () => {
     const { visitor } = await signedInVisitor()
     const page = await newTab(visitor)
     const statuses = await page.evaluate(() =>
@@ -124,7 +124,7 @@ describe('asking', () => {
     expect(new Set(bearers).size).toBe(1)
   })
 
-  test('the token goes to the own origin alone', async () => {
+  test('the token is sent to the app’s own origin only', async () => {
     const { page } = await signedInVisitor({ bypassCSP: true })
     const seen: Record<string, string>[] = []
     await page.route('https://elsewhere.test/**', async (route) => {
@@ -175,7 +175,7 @@ describe('asking', () => {
 })
 
 describe('several tabs', () => {
-  test('a tab that signs in or out tells the others', async () => {
+  test('a sign-in or sign-out reaches the other tabs', async () => {
     const visitor = await visit()
     const email = await openAccount()
     const [first, second] = [await newTab(visitor), await newTab(visitor)]
@@ -216,7 +216,7 @@ describe('several tabs', () => {
 })
 
 describe('when something goes wrong', () => {
-  test('an answer that was lost is asked for again, and the session goes on', async () => {
+  test('a lost response is requested again, and the session continues', async () => {
     const { visitor, email } = await signedInVisitor()
     visitor.expected.push(/ERR_FAILED/)
     await ageRotation(email)
@@ -271,7 +271,7 @@ describe('when something goes wrong', () => {
     expect(calls('refresh')).toBe(1)
   })
 
-  test('offline it does not storm: three tries, then a pause; and back at once when the connection is', async () => {
+  test('offline: three tries, then a pause; it continues at once when back online', async () => {
     const { visitor } = await signedInVisitor()
     visitor.expected.push(/ERR_FAILED|ERR_INTERNET_DISCONNECTED/)
     const page = await newTab(visitor)
@@ -289,7 +289,7 @@ describe('when something goes wrong', () => {
     await page.waitForFunction(() => auth.session.getSnapshot().kind === 'signed-in')
   })
 
-  test('a database that is away signs nobody out, and Retry-After is kept', async () => {
+  test('a database outage signs nobody out, and Retry-After is honored', async () => {
     const { visitor } = await signedInVisitor()
     visitor.expected.push(/status of 503/)
     gateway.fault = () => ({ kind: 'refuse' })
@@ -371,7 +371,7 @@ describe('when something goes wrong', () => {
     expect(await check(page)).toBe('signed-out')
   })
 
-  test('a logout that got no answer is not taken for done', async () => {
+  test('a logout without a response isn’t taken for done', async () => {
     const { visitor, page } = await signedInVisitor()
     visitor.expected.push(/ERR_FAILED/)
     await page.route('**/api/auth/logout', (route) => route.abort())
@@ -383,7 +383,7 @@ describe('when something goes wrong', () => {
     expect(await callApp(page)).toBe(200)
   })
 
-  test('a session that was ended elsewhere is noticed at the next refusal', async () => {
+  test('a session that was revoked elsewhere is noticed at the next 401', async () => {
     const { page, email } = await signedInVisitor()
     await query(
       `UPDATE sessions SET revoked_at = now() - interval '1 minute', revocation_reason = 'reuse'
@@ -396,7 +396,7 @@ describe('when something goes wrong', () => {
     expect(calls('refresh')).toBe(1)
   })
 
-  test('a function that refuses a token which was made just now is not asked again and again', async () => {
+  test('a function that refuses a fresh token causes no refreshes', async () => {
     const { visitor, page } = await signedInVisitor()
     visitor.expected.push(/status of 401/)
     await page.route('**/api/hello', (route) => route.fulfill({ status: 401, body: '' }))
@@ -407,8 +407,8 @@ describe('when something goes wrong', () => {
   })
 })
 
-describe('what it answers', () => {
-  test('a refusal has the problem, typed by its code; a success the body', async () => {
+describe('results', () => {
+  test('a failure has the problem, a success the body', async () => {
     const { page, email } = await signedInVisitor()
     const wrong = await page.evaluate(
       (address) => auth.login({ email: address, password: 'wrong, and quite long' }),
@@ -461,6 +461,30 @@ describe('what it answers', () => {
       answer: { user: { email } },
     })
     expect(await done()).toMatchObject({ ok: true, answer: { status: 'check-email' } })
+  })
+
+  test('step-up: an address that was changed in another browser is no obstacle', async () => {
+    const { page, email } = await signedInVisitor()
+    const newEmail = newAddress()
+    await query('UPDATE users SET email = $2, email_normalized = $2 WHERE email = $1', email, newEmail)
+    expect(await page.evaluate((password) => auth.reauthenticate(password), PASSWORD)).toMatchObject({
+      ok: true,
+      answer: { user: { email: newEmail } },
+    })
+  })
+
+  test('confirming a new address in the browser that is signed in reaches every tab', async () => {
+    const { visitor, page } = await signedInVisitor()
+    const newEmail = newAddress()
+    expect(await page.evaluate((address) => auth.changeEmail(address), newEmail)).toMatchObject({ ok: true })
+    const [mail] = await mailsTo(inboxUrl, newEmail, 'verify')
+    const second = await newTab(visitor)
+    const verified = await second.evaluate((token) => auth.verify({ token }), tokenOf(linkIn(mail)))
+    expect(verified).toMatchObject({ ok: true, answer: { status: 'verified' } })
+    await page.waitForFunction((address) => {
+      const state = auth.session.getSnapshot()
+      return state.kind === 'signed-in' && state.user.email === address
+    }, newEmail)
   })
 
   test('a changed password keeps this tab and the other one signed in, with new tokens', async () => {

@@ -55,7 +55,7 @@ async function pressThroughFaults(visitor: Visitor, button: string): Promise<voi
   await press.click()
 }
 
-test('home: with the API away every form says so and keeps what was typed, and then works', async () => {
+test('home: during an outage every form says so, keeps its input, and works afterwards', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()
@@ -100,7 +100,7 @@ test('home: with the API away every form says so and keeps what was typed, and t
   await expectView(page, 'Sign in')
 })
 
-test('mailed links: with the API away the token and the new password are kept for the next press', async () => {
+test('emailed links: an outage loses neither the token nor the new password', async () => {
   const visitor = await visit()
   const { page } = visitor
   const account = await openAccount()
@@ -122,7 +122,7 @@ test('mailed links: with the API away the token and the new password are kept fo
   await expectView(page, 'Your password is changed')
 })
 
-test('home: whoever is signed in is not taken for signed out while the API is away', async () => {
+test('home: an outage doesn’t look like a sign-out', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const email = await openAccount()
@@ -140,7 +140,20 @@ test('home: whoever is signed in is not taken for signed out while the API is aw
   await expectView(page, 'You are signed in')
 })
 
-test('an answer that was lost on the way promises nothing, and the next press tells what was done', async () => {
+test('home: while another browser has just refreshed the session, it says to wait', async () => {
+  const visitor = await visit()
+  const { context, page } = visitor
+  await signIn(visitor, await openAccount())
+  const body = JSON.stringify({ code: 'refresh-required', title: 'For programs', detail: 'Call refresh.' })
+  await context.route('**/api/auth/refresh', (route) => route.fulfill({ status: 401, body }), { times: 1 })
+  await page.reload()
+  await expectView(page, 'Are you signed in?')
+  await expectNotice(page, 'Try again in 30 seconds.')
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expectView(page, 'You are signed in')
+})
+
+test('a lost response promises nothing, and the next try says what was done', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const email = await register(visitor)
@@ -162,7 +175,7 @@ test('an answer that was lost on the way promises nothing, and the next press te
   await expectText(page, email)
 })
 
-test('offline, and with a page of an error in place of the answer, the sentences are others', async () => {
+test('offline and with an HTML error page in place of the response, the message says so', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   await page.goto('/')
@@ -182,7 +195,7 @@ test('offline, and with a page of an error in place of the answer, the sentences
   expect((await typed(page)).slice(1)).toEqual(['123456', OTHER_PASSWORD])
 })
 
-test('too many requests: the time to wait is told in words', async () => {
+test('too many requests: the message says how long to wait', async () => {
   const visitor = await visit()
   const { page } = visitor
   await page.goto('/')
@@ -200,7 +213,7 @@ test('too many requests: the time to wait is told in words', async () => {
   await expectText(page, /Try again in \d+ seconds?\.$/)
 })
 
-test('the watch on the console sees a violation of the policy', async () => {
+test('violations of the Content Security Policy fail a test', async () => {
   const visitor = await visit()
   await visitor.page.goto('/')
   await visitor.page.evaluate(`document.body.setAttribute('style', 'color: red')`)

@@ -189,7 +189,7 @@ async function askForNewMail(page: Page, email: string): Promise<void> {
 }
 
 const EXPIRED = 'This link has expired'
-const SPENT = 'This link has already been used'
+const USED = 'This link has already been used'
 const INCOMPLETE = 'This link is incomplete'
 
 test('confirmation: an expired, cut or foreign link says so and offers a new email', async () => {
@@ -212,7 +212,7 @@ test('confirmation: an expired, cut or foreign link says so and offers a new ema
   await mailsTo(inboxUrl, email, 'verify', 2)
   const opened = await pressLink(await openMail(context, inboxUrl, { to: email, linked: 'verify' }))
   await pressConfirm(opened)
-  await expectBroken(page, link, SPENT)
+  await expectBroken(page, link, USED)
   await expectText(page, 'If you have used it, you can sign in.')
   await page.getByRole('link', { name: 'Go to sign in' }).click()
   await expectView(page, 'You are signed in')
@@ -228,13 +228,13 @@ test('reset: an expired, replaced, used, cut or foreign link says so and offers 
   const link = await askForResetLink(visitor, email)
 
   const at = (token: string) => `${origin}/auth/reset#token=${token}`
-  await expectBroken(page, first, SPENT)
+  await expectBroken(page, first, USED)
   await expectBroken(page, at(tokenOf(link).slice(2)), INCOMPLETE)
   await expectBroken(page, at(tokenOf(linkIn(confirmation))), INCOMPLETE)
   await expectBroken(page, at(expired('reset-mail', link)), EXPIRED)
   await page.goto(link)
   await chooseNewPassword(page, OTHER_PASSWORD)
-  await expectBroken(page, link, SPENT)
+  await expectBroken(page, link, USED)
 
   await askForNewMail(page, email)
   const mails = await mailsTo(inboxUrl, email, 'reset', 3)
@@ -253,7 +253,7 @@ async function pressCancel(page: Page): Promise<void> {
   await expectView(page, 'The change is canceled')
 }
 
-test('cancel: any browser can cancel the change of address, and its other link no longer works', async () => {
+test('cancel: any browser can cancel the change of address, and its other link stops working', async () => {
   const owner = await visit()
   const email = await openAccount()
   const { confirm, cancel } = await askForNewAddress(owner, email)
@@ -266,9 +266,12 @@ test('cancel: any browser can cancel the change of address, and its other link n
   await page.getByRole('link', { name: 'Choose a new password' }).click()
   await expectView(page, 'Forgot your password?')
 
-  await expectBroken(owner.page, confirm, SPENT)
+  await expectBroken(owner.page, confirm, USED)
   await owner.page.goto('/')
   await expectText(owner.page, email)
+  // In a browser that is signed in, that link of the page leads to the account's own form.
+  await owner.page.goto('/#reset-email')
+  await expectView(owner.page, 'Change your password')
 
   for (const token of [
     tokenOf(cancel),

@@ -21,7 +21,7 @@ async function storedCookies({ context }: Visitor) {
   return cookies.toSorted((a, b) => a.name.localeCompare(b.name))
 }
 
-test('the browser keeps what was meant: names, flags, path and an end within the session', async () => {
+test('cookies: names, flags, path, and an expiry within the session’s', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()
@@ -49,7 +49,7 @@ test('the browser keeps what was meant: names, flags, path and an end within the
   expect(await page.content()).not.toContain(cookies[0]?.value)
 })
 
-test('what the browser kept is gone after signing out, and a copy of it opens nothing', async () => {
+test('signing out removes the cookies, and copies of them open nothing', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const email = await openAccount()
@@ -99,7 +99,7 @@ test('without “remember me” every cookie ends with the browser, at sign-in a
   ])
 })
 
-test('the cookie of a registration is kept from scripts, and gone once the address is confirmed', async () => {
+test('the registration cookie is hidden from scripts, and gone once the address is confirmed', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await register(visitor)
@@ -301,7 +301,7 @@ test('home: a reload stays signed in; after signing out, Back shows nothing of t
   await expectView(page, 'Sign in')
 })
 
-test('home: a reload of the page that waits for a mail leads back to a form, with nothing sent twice', async () => {
+test('home: reloading “Check your email” leads back to a form and sends nothing twice', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()

@@ -40,7 +40,7 @@ test('links: a person registers, confirms and is signed in, refreshes, signs out
   await fillSignIn(reset, email, OTHER_PASSWORD)
 })
 
-test('digits: the page that waits for the mail takes its code, and the address need not be typed again', async () => {
+test('code: “Check your email” accepts it, and the address needn’t be typed again', async () => {
   const { context, page } = await visit()
   const email = newAddress()
   await createAccount(page, email, PASSWORD)
@@ -68,7 +68,7 @@ test('digits: the page that waits for the mail takes its code, and the address n
   await fillSignIn(page, email, OTHER_PASSWORD)
 })
 
-test('digits: a browser that did not register confirms with code and password at /auth/verify', async () => {
+test('code: another browser confirms with code and password at /auth/verify', async () => {
   const email = await register(await visit())
   const { page } = await visit()
   await page.goto('/auth/verify')
@@ -92,7 +92,7 @@ test('digits: a browser that did not register confirms with code and password at
   await fillSignIn(page, email, PASSWORD)
 })
 
-test('digits: /auth/reset mails a code itself and takes it, although it was opened without a link', async () => {
+test('code: /auth/reset, opened without a link, sends one and accepts it', async () => {
   const email = await openAccount()
   const { page } = await visit()
   await page.goto('/auth/reset')
@@ -117,7 +117,7 @@ test('digits: /auth/reset mails a code itself and takes it, although it was open
   await fillSignIn(page, email, OTHER_PASSWORD)
 })
 
-test('digits: wrong ones are said beside the field, and after five the right ones are refused, too', async () => {
+test('code: errors appear beside the field, and after five wrong ones the right one is refused, too', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()
@@ -175,7 +175,7 @@ test('a second browser is asked for the password; a wrong one does not use up th
   await expectView(opened, 'Your address is confirmed')
 })
 
-test('a person ends another device, changes the password and deletes the account', async () => {
+test('a user signs out another device, changes the password and deletes the account', async () => {
   const visitor = await visit()
   const { page } = visitor
   const email = await openAccount()
@@ -208,7 +208,7 @@ test('a person ends another device, changes the password and deletes the account
   await done('Your account is deleted.')
 })
 
-test('a new address is confirmed by its link in the browser that is signed in, without the password', async () => {
+test('a new address is confirmed without the password in the browser that is signed in', async () => {
   const visitor = await visit()
   const { context, page } = visitor
   const email = await openAccount()

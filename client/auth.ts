@@ -5,6 +5,7 @@
  * No locks: within the reuse interval every refresh gets the same successor. So tabs may race, and a request whose
  * response was lost is repeated.
  */
+/* oxlint-disable unicorn/require-post-message-target-origin -- a BroadcastChannel has one origin: this one */
 import type {
   CheckEmail,
   Operations,
@@ -153,7 +154,6 @@ function signedOut(): void {
 
 function broadcast(message: Message): void {
   start()
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin: this one
   channel?.postMessage(message)
 }
 
@@ -220,7 +220,7 @@ async function tryToRenew(): Promise<Refreshed | undefined> {
       }
       raced = true
     } else if (code === 'refresh-required') {
-      // Another browser has just rotated this session. That's no sign-out: try again after the reuse interval.
+      // Another browser has just rotated this session. That's no sign-out: try again later.
       const pause = REUSE_INTERVAL_MS + backOff(1)
       pausedUntil = Date.now() + pause
       setTimeout(() => void freshToken(), pause)
@@ -238,7 +238,7 @@ async function tryToRenew(): Promise<Refreshed | undefined> {
 
 /** Milliseconds. Doubles up to a minute, with jitter so that browsers don't all come back at once. */
 function backOff(times: number): number {
-  return Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2)
+  return Math.ceil(Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2))
 }
 
 /**
@@ -291,7 +291,10 @@ export function requestVerification(email: string): Called<'requestVerification'
  */
 export async function verify(proof: VerifyRequest): Called<'verify'> {
   const result = await call<'verify'>('PUT', 'verify', proof)
-  if (result.ok && result.answer.status === 'signed-in') newSession(result.answer)
+  if (!result.ok) return result
+  if (result.answer.status === 'signed-in') newSession(result.answer)
+  // The address may have changed.
+  else if (mayBeSignedIn()) void renew()
   return result
 }
 
@@ -308,8 +311,11 @@ export async function login(person: {
  * Step-up. Call it after `reauthentication-required`, with the password of the account that is signed in, then repeat
  * the request within 5 minutes.
  */
-export async function reauthenticate(password: string): Called<'login'> {
-  const email = state.kind === 'signed-in' ? state.user.email : ''
+export async function reauthenticate(password: string): Called<'login' | 'refresh'> {
+  // The address may have changed elsewhere.
+  const result = await refresh()
+  if (!result.ok) return result
+  const { email } = result.answer.user
   return replaced(await call<'login'>('POST', 'login', { email, password, reauthenticate: true }))
 }
 

@@ -50,7 +50,7 @@ export type LoginRequest = {
   password: Password
   /** With `false`, the session ends when the browser closes, after 2 hours without use, or after 24 hours. */
   remember?: boolean
-  /** Accept only the account that is signed in, and replace its session. */
+  /** Accept only the account that is signed in, and replace its session. Ignores `remember`. */
   reauthenticate?: boolean
 }
 
@@ -101,7 +101,7 @@ export type User = {
 /** The refresh token is in the cookie only. */
 export type SessionBody = {
   user: User
-  /** A JWT (RFC 9068, ES256), valid for 15 minutes. Keep it in memory only. */
+  /** A JWT (RFC 9068, ES256) with `sid`, `role`, `amr` and `auth_time`. Valid for 15 minutes; keep it in memory. */
   accessToken: string
   expiresAt: Timestamp
   session: {
@@ -114,7 +114,7 @@ export type Account = {
   user: User
 }
 
-/** An active session. `lastUsedAt` is updated at most every 15 minutes. */
+/** An active session. `lastUsedAt` is rounded down to 15 minutes. */
 export type Session = {
   id: Id
   createdAt: Timestamp
@@ -149,7 +149,7 @@ export type Verified =
   | {
       status: 'signed-in'
       user: User
-      /** A JWT (RFC 9068, ES256), valid for 15 minutes. Keep it in memory only. */
+      /** A JWT (RFC 9068, ES256) with `sid`, `role`, `amr` and `auth_time`. Valid for 15 minutes; keep it in memory. */
       accessToken: string
       expiresAt: Timestamp
       session: {

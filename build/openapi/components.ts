@@ -54,8 +54,8 @@ notes.add(answers.Id, { id: 'Id', description: 'A UUID.' })
 notes.add(answers.Moment, { id: 'Timestamp', description: "ISO 8601 in UTC, by the server's clock." })
 notes.add(answers.AccessToken, {
   description:
-    `A JWT (RFC 9068, ES256), valid for ${lifetimeSeconds.accessToken / 60} minutes. Keep it in ` +
-    `memory only.`,
+    'A JWT (RFC 9068, ES256) with `sid`, `role`, `amr` and `auth_time`. ' +
+    `Valid for ${lifetimeSeconds.accessToken / 60} minutes; keep it in memory.`,
   pattern: String.raw`^[\w-]+\.[\w-]+\.[\w-]+$`,
 })
 
@@ -78,7 +78,7 @@ notes.add(Proof, {
 notes.add(Credentials, { id: 'LoginRequest' })
 notes.add(Credentials.shape.remember, { description: REMEMBER })
 notes.add(Credentials.shape.reauthenticate, {
-  description: 'Accept only the account that is signed in, and replace its session.',
+  description: 'Accept only the account that is signed in, and replace its session. Ignores `remember`.',
 })
 notes.add(Nothing, { id: 'RefreshRequest', description: 'An empty object.' })
 notes.add(Wish, { id: 'LogoutRequest' })
@@ -115,7 +115,7 @@ notes.add(answers.SessionBody, {
 notes.add(answers.Account, { id: 'Account' })
 notes.add(answers.Device, {
   id: 'Session',
-  description: 'An active session. `lastUsedAt` is updated at most every 15 minutes.',
+  description: `An active session. \`lastUsedAt\` is rounded down to ${lifetimeSeconds.lastUsedStep / 60} minutes.`,
 })
 notes.add(answers.Device.shape.client, { description: 'Browser and system that signed in.' })
 notes.add(answers.Device.shape.lastClient, { description: 'Browser and system that last refreshed it.' })

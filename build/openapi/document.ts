@@ -101,8 +101,8 @@ const headers = {
 }
 
 const CLEARS_IF_FINAL =
-  'Clears `__Host-session` and `signed-in`, unless a logout or a sign-in revoked it within the ' +
-  'last 30 seconds: another tab may hold a newer cookie.'
+  'Clears `__Host-session` and `signed-in`, unless the session was revoked within the last 30 seconds, ' +
+  'for anything but reuse: another tab may hold a newer cookie.'
 
 /** By status, the response headers that `headers` describes. */
 const headersOfStatus: Record<number, Record<string, keyof typeof headers>> = {

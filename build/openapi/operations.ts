@@ -181,9 +181,9 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       description:
         'Checks the password and creates a session, which replaces the one this browser had. The ' +
         'response is the same for an unknown address, a wrong password and a locked account. With ' +
-        '`reauthenticate`, only the account that is signed in is accepted, and the new session ' +
-        'keeps the absolute expiry of the old one: use it after `reauthentication-required`.',
-      security: 'none',
+        '`reauthenticate`, only the account that is signed in is accepted, and the new session keeps ' +
+        'the absolute expiry of the old one and its `remember`: use it after `reauthentication-required`.',
+      security: 'cookie, if any',
       body: {
         schema: Credentials,
         examples: {

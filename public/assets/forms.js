@@ -126,6 +126,11 @@ export function explain({ code, status, title, detail, retryAfterSeconds, reques
     return ['Something went wrong', 'The server’s response made no sense. Try again in a moment.']
   }
 
+  if (code === 'refresh-required') {
+    // The client refreshes on its own, so `detail`, which tells programs to, is no help here.
+    return ['Your session was just used in another browser', 'Try again in 30 seconds.']
+  }
+
   const paragraphs = [title, detail]
   if (retryAfterSeconds !== undefined) {
     // `detail` mentions the header, for programs; people get the time itself.

@@ -207,11 +207,12 @@ function showSignedOutView(options) {
 }
 
 /**
- * Shows the account view named by the address bar, by default the session.
+ * Shows the account view named by the address bar, by default the session. A link to reset the password leads to its
+ * change.
  * @param {{ focus?: boolean }} [options]
  */
 function showAccountView(options) {
-  const view = viewAmong(accountNav, 'signed-in')
+  const view = viewAmong(accountNav, location.hash === '#reset-email' ? 'change-password' : 'signed-in')
   for (const link of elements('a', HTMLAnchorElement, accountNav)) {
     if (link.hash === `#${view}`) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')

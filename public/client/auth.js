@@ -79,7 +79,6 @@ function signedOut() {
 }
 function broadcast(message) {
     start();
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin: this one
     channel?.postMessage(message);
 }
 function start() {
@@ -151,7 +150,7 @@ async function tryToRenew() {
             raced = true;
         }
         else if (code === 'refresh-required') {
-            // Another browser has just rotated this session. That's no sign-out: try again after the reuse interval.
+            // Another browser has just rotated this session. That's no sign-out: try again later.
             const pause = REUSE_INTERVAL_MS + backOff(1);
             pausedUntil = Date.now() + pause;
             setTimeout(() => void freshToken(), pause);
@@ -171,7 +170,7 @@ async function tryToRenew() {
 }
 /** Milliseconds. Doubles up to a minute, with jitter so that browsers don't all come back at once. */
 function backOff(times) {
-    return Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2);
+    return Math.ceil(Math.min(LONGEST_PAUSE_MS, FIRST_WAIT_MS * 2 ** times) * (0.5 + Math.random() / 2));
 }
 /**
  * `globalThis.fetch` with the access token, for requests to the app's own origin. A request that gets a 401 is repeated
@@ -215,8 +214,13 @@ export function requestVerification(email) {
  */
 export async function verify(proof) {
     const result = await call('PUT', 'verify', proof);
-    if (result.ok && result.answer.status === 'signed-in')
+    if (!result.ok)
+        return result;
+    if (result.answer.status === 'signed-in')
         newSession(result.answer);
+    // The address may have changed.
+    else if (mayBeSignedIn())
+        void renew();
     return result;
 }
 /** With `remember: false` the session ends when the browser closes, after 2 hours without use, or after 24 hours. */
@@ -228,7 +232,11 @@ export async function login(person) {
  * the request within 5 minutes.
  */
 export async function reauthenticate(password) {
-    const email = state.kind === 'signed-in' ? state.user.email : '';
+    // The address may have changed elsewhere.
+    const result = await refresh();
+    if (!result.ok)
+        return result;
+    const { email } = result.answer.user;
     return replaced(await call('POST', 'login', { email, password, reauthenticate: true }));
 }
 /** A new token and the current account, even if the token is still valid or refreshing is paused. */

@@ -11,8 +11,10 @@ export function RefreshSession() {
   const tryToRefresh = useCallback(async () => {
     setProblem('')
     const result = await refresh()
-    if (result.ok || result.problem.code === 'session-ended') router.refresh()
-    else setProblem(result.problem.detail)
+    if (result.ok || result.problem.code === 'session-ended') return router.refresh()
+    const { code, detail } = result.problem
+    // Another browser has just refreshed this session.
+    setProblem(code === 'refresh-required' ? 'Try again in 30 seconds.' : detail)
   }, [router])
 
   useEffect(() => void tryToRefresh(), [tryToRefresh])
