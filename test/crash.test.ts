@@ -16,7 +16,9 @@ import type { Answer, Browser } from './browser.ts'
 
 const PEOPLE_AT_ONCE = 12
 const CRASHES = 2
-/** So many have come to the end of their story before the kill, which then comes at any moment. */
+/** A check is mostly two hashes, of which so many run at once. */
+const CHECKS_AT_ONCE = 3
+/** So many have been through a whole story before the kill, which then comes at any moment. */
 const WHOLE_STORIES = 6
 const LATEST_KILL_MS = 300
 const OUTAGE_MS = 250
@@ -29,7 +31,7 @@ const databaseUrl = postgres.databaseUrl('crash')
 await migrate(databaseUrl)
 const pool = new Pool({ connectionString: databaseUrl, max: 4, options: '-c search_path=latchkey' })
 pool.on('error', () => {})
-// Each session is due to turn from its start, so that a refresh has something to lose.
+// Each session is due to rotate from its start, so that a refresh has something to lose.
 await pool.query("ALTER TABLE sessions ALTER rotated_at SET DEFAULT now() - interval '1 minute'")
 
 // The environment is read once, by the first module that asks: so the handlers come after it, and not from people.ts.
@@ -47,78 +49,127 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-/** What a person was told with a 2xx, and nothing else. */
-interface Told {
+/** Where a story goes after signing in: nowhere, to a reset, or by a new password to the end of the account. */
+const STORIES = ['stays', 'resets', 'leaves'] as const
+type Story = (typeof STORIES)[number]
+
+/** What a person got a 2xx for, and nothing else. */
+interface Person {
   email: string
   registered?: { browser: Browser; token: string }
   verified?: true
+  /** Undefined: the account is deleted. */
+  password: string | undefined
   /** Sessions that must be live: browsers with the newest cookie that they were sent. */
   live: Browser[]
   /** Sessions that must have ended, with the last cookie that they had. */
   ended: Browser[]
-  reset?: true
-  /** What was asked for and not answered with a 2xx: it may have been done or not. */
-  unsure?: 'verify' | 'logout' | 'reset'
+  /** The whole story. */
+  isThrough?: true
+  /** What was asked for and got no 2xx: it may have been done or not. */
+  unsure?: 'verify' | 'logout' | keyof typeof WHOLE
 }
+
+/** Live sessions, and whether the old and the new password sign in: as it was, and when it was done. */
+const WHOLE = {
+  reset: ['2 true false', '0 false true'],
+  change: ['3 true false', '1 false true'],
+  deletion: ['1 false true', '0 false false'],
+} as const
 
 const succeeded = ({ status }: Answer) => status >= 200 && status < 300
 const outages: Answer[] = []
 
-/** Every step of a person's story until one is not answered with success. One who `stays` leaves both devices signed in. */
-async function live(told: Told, stays: boolean): Promise<void> {
-  const { email } = told
-  const done = async (answer: Promise<Answer>): Promise<boolean> => {
-    const answered = await answer
-    if (!succeeded(answered)) outages.push(answered)
-    return succeeded(answered)
-  }
+async function done(response: Promise<Answer>): Promise<boolean> {
+  const received = await response
+  if (!succeeded(received)) outages.push(received)
+  return succeeded(received)
+}
 
+/** A copy of what a browser holds: the cookie goes with a response, a copy stays. */
+function copyOf(browser: Browser): Browser {
+  const copy = newBrowser()
+  for (const [name, value] of browser.cookies) copy.cookies.set(name, value)
+  return copy
+}
+
+/** Every step of a person's story until one gets no success. */
+async function live(person: Person, story: Story): Promise<void> {
+  const { email } = person
   const browser = newBrowser()
   if (!(await done(browser.send('register', 'POST', { email, password: PASSWORD })))) return
   const id = openRegistrationCookie(browser.cookies.get('__Host-registration'))?.registrationId ?? ''
   const token = sealMailToken('registration-mail', { id, expiresAt: expiryIn(600) })
-  told.registered = { browser, token }
+  person.registered = { browser, token }
 
-  told.unsure = 'verify'
+  person.unsure = 'verify'
   if (!(await done(browser.send('verify', 'PUT', { token })))) return
-  delete told.unsure
-  told.verified = true
-  told.live.push(browser)
+  delete person.unsure
+  person.verified = true
+  person.live.push(browser)
 
   const [first, second] = [newBrowser(), newBrowser()]
   for (const device of [first, second]) {
     if (!(await done(device.send('login', 'POST', { email, password: PASSWORD })))) return
-    told.live.push(device)
+    person.live.push(device)
     if (!(await done(device.send('refresh', 'POST', {})))) return
   }
+  if (story === 'resets') await reset(person, { browser, first, second })
+  else if (story === 'leaves') await leave(person, { browser, first, second })
+  else person.isThrough = true
+}
 
-  if (stays) return
+interface Browsers {
+  browser: Browser
+  first: Browser
+  second: Browser
+}
 
-  // The cookie goes with the answer; kept, it stands for whoever has a copy.
-  const copy = newBrowser()
-  for (const [name, value] of second.cookies) copy.cookies.set(name, value)
-  told.live.pop()
-  told.unsure = 'logout'
+/** Signs one session out, then resets the password. */
+async function reset(person: Person, { browser, first, second }: Browsers): Promise<void> {
+  const { email } = person
+  const copy = copyOf(second)
+  person.live.pop()
+  person.unsure = 'logout'
   if (!(await done(second.send('logout', 'POST', {})))) return
-  delete told.unsure
-  told.ended.push(copy)
+  delete person.unsure
+  person.ended.push(copy)
 
   if (!(await done(newBrowser().send('reset', 'POST', { email })))) return
-  const resetToken = await resetTokenFor(email)
-  if (resetToken === undefined) return
-  told.live = []
-  told.unsure = 'reset'
-  if (!(await done(newBrowser().send('reset', 'PUT', { token: resetToken, password: OTHER_PASSWORD }))))
-    return
-  delete told.unsure
-  told.reset = true
-  told.ended.push(browser, first)
+  const token = await resetTokenFor(email)
+  if (token === undefined) return
+  person.live = []
+  person.unsure = 'reset'
+  if (!(await done(newBrowser().send('reset', 'PUT', { token, password: OTHER_PASSWORD })))) return
+  delete person.unsure
+  person.password = OTHER_PASSWORD
+  person.ended.push(browser, first)
+  person.isThrough = true
+}
+
+/** Changes the password, then deletes the account. */
+async function leave(person: Person, { browser, first, second }: Browsers): Promise<void> {
+  const change = { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }
+  person.live = []
+  person.unsure = 'change'
+  if (!(await done(first.send('account', 'PATCH', change)))) return
+  delete person.unsure
+  person.password = OTHER_PASSWORD
+  person.ended.push(browser, second)
+
+  const copy = copyOf(first)
+  person.unsure = 'deletion'
+  if (!(await done(first.send('account', 'DELETE')))) return
+  delete person.unsure
+  person.password = undefined
+  person.ended.push(copy)
+  person.isThrough = true
 }
 
 /** Undefined when the database is away. */
 async function resetTokenFor(email: string): Promise<string | undefined> {
-  const statement =
-    "SELECT t.id, t.expires_at FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE u.email = $1 AND purpose = 'reset'"
+  const statement = `SELECT t.id, t.expires_at FROM one_time_tokens t JOIN users u ON u.id = t.user_id
+    WHERE u.email = $1 AND purpose = 'reset'`
   const rows = await pool.query(statement, [email]).then(
     (result) => result.rows,
     () => [],
@@ -126,74 +177,92 @@ async function resetTokenFor(email: string): Promise<string | undefined> {
   return rows[0] && sealMailToken('reset-mail', { id: rows[0].id, expiresAt: rows[0].expires_at })
 }
 
-/** What of it is not so any more; empty when everything was kept. */
-async function losses(told: Told, crashedAt: Date): Promise<string[]> {
-  const { email, registered, verified, unsure } = told
+/** What of it no longer holds; empty when everything was kept. */
+async function losses({ email, registered, verified, ...person }: Person): Promise<string[]> {
   const lost: string[] = []
   const check = (promise: string, isKept: boolean) => {
-    if (!isKept) lost.push(promise)
+    if (!isKept) lost.push(`${promise}, of one unsure of ${person.unsure ?? 'nothing'}`)
   }
   const signsIn = async (password: string) =>
     (await newBrowser().send('login', 'POST', { email, password })).status === 200
 
   if (registered !== undefined && verified === undefined) {
     const { status } = await registered.browser.send('verify', 'PUT', { token: registered.token })
-    check('registered', status === 200 || (unsure === 'verify' && status === 410))
+    check('registered', status === 200 || (person.unsure === 'verify' && status === 410))
   }
-  for (const browser of told.live) {
+  for (const browser of person.live) {
     check('signed in', succeeded(await browser.send('refresh', 'POST', {})))
   }
-  for (const browser of told.ended) {
+  for (const browser of person.ended) {
     const { status, body } = await browser.send('refresh', 'POST', {})
     check('signed out', status === 401 && body.code === 'session-ended')
   }
-  if (unsure === 'reset') {
-    // Done or not done, but not by halves: the new password and no session, or the old one and its two.
-    const { rows } = await pool.query(
-      `SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
-       WHERE u.email = $1 AND s.revoked_at IS NULL AND s.created_at < $2`,
-      [email, crashedAt],
-    )
-    const isDone = await signsIn(OTHER_PASSWORD)
-    check('a whole reset', isDone !== (await signsIn(PASSWORD)) && rows.length === (isDone ? 0 : 2))
+  const { rows } = await pool.query(
+    'SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = $1 AND s.revoked_at IS NULL',
+    [email],
+  )
+  const passwords = [await signsIn(PASSWORD), await signsIn(OTHER_PASSWORD)]
+  const { unsure } = person
+  if (unsure !== undefined && unsure in WHOLE) {
+    const whole: readonly string[] = WHOLE[unsure as keyof typeof WHOLE]
+    check('by halves', whole.includes([rows.length, ...passwords].join(' ')))
   } else if (registered !== undefined) {
-    check('the password', await signsIn(told.reset ? OTHER_PASSWORD : PASSWORD))
-    check('no other password', !(await signsIn(told.reset ? PASSWORD : OTHER_PASSWORD)))
+    check(
+      'the password',
+      passwords.join() === [PASSWORD, OTHER_PASSWORD].map((one) => one === person.password).join(),
+    )
   }
   return lost
 }
 
-test('a crash of the database loses nothing that was answered with success: registrations, logins, rotations, logouts, resets', async () => {
-  const everybody: Told[] = []
+async function lossesOf(people: readonly Person[]): Promise<string[]> {
+  const next = people.values()
+  const lost: string[] = []
+  const check = async () => {
+    for (const person of next) lost.push(...(await losses(person)))
+  }
+  await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, check))
+  return lost
+}
+
+/** As if the database had been away for longer than the reuse interval: who lost a response then has to recover. */
+async function passInterval(): Promise<void> {
+  await pool.query("UPDATE sessions SET rotated_at = rotated_at - interval '1 minute'")
+}
+
+test('a crash of the database loses nothing that got a success, and does nothing by halves', async () => {
+  const everybody: Person[] = []
   for (let crash = 0; crash < CRASHES; crash += 1) {
-    const people: Told[] = []
+    const people: Person[] = []
     const stopped = new AbortController()
     const stream = async () => {
       while (!stopped.signal.aborted) {
-        const told: Told = { email: newAddress(), live: [], ended: [] }
-        people.push(told)
-        await live(told, people.length % 2 === 0)
+        const person: Person = { email: newAddress(), password: PASSWORD, live: [], ended: [] }
+        people.push(person)
+        await live(person, STORIES[people.length % STORIES.length] ?? 'stays')
       }
     }
     const load = Promise.all(Array.from({ length: PEOPLE_AT_ONCE }, stream))
-    while (people.filter(({ reset }) => reset).length < WHOLE_STORIES) await sleep(20)
+    while (people.filter(({ isThrough, ended }) => isThrough && ended.length > 0).length < WHOLE_STORIES) {
+      await sleep(20)
+    }
     await sleep(Math.random() * LATEST_KILL_MS)
     expect(outages).toEqual([])
-    const crashedAt = new Date()
     await postgres.kill()
     await sleep(OUTAGE_MS)
     stopped.abort()
     await load
 
     expect(outages.length).toBeGreaterThanOrEqual(PEOPLE_AT_ONCE)
-    for (const answer of outages.splice(0)) {
-      expect([answer.status, answer.body.code, answer.setCookies]).toEqual([503, 'unavailable', []])
+    for (const { status, body, setCookies } of outages.splice(0)) {
+      expect([status, body.code, setCookies]).toEqual([503, 'unavailable', []])
     }
     postgres = await startPostgres({ directory, port })
-    for (const told of people) expect(await losses(told, crashedAt)).toEqual([])
+    if (crash % 2 === 1) await passInterval()
+    expect(await lossesOf(people)).toEqual([])
     everybody.push(...people)
   }
-  const steps = (isOne: (told: Told) => boolean) => everybody.filter(isOne).length
+  const steps = (isOne: (person: Person) => boolean) => everybody.filter(isOne).length
   // The load was one, and the crash came in the middle of it.
   expect(steps(({ registered }) => registered !== undefined)).toBeGreaterThan(PEOPLE_AT_ONCE)
   expect(steps(({ live: browsers }) => browsers.length > 0)).toBeGreaterThanOrEqual(PEOPLE_AT_ONCE)

@@ -1,7 +1,7 @@
 /**
  * One instance of the deployed functions: a process of its own that serves them over HTTP and shares nothing with the
- * others but the database. Prints its port; ends with the process that started it. `/settled` answers when nothing is left to
- * do after the answers given so far.
+ * others but the database. Prints its port; ends with the process that started it. `/settled` responds when nothing is
+ * left to do after the responses given so far.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
@@ -35,11 +35,11 @@ const endpoints = new Map(
   }),
 )
 
-// As on Vercel: the function lives on for what comes after the answer.
-const afterAnswers = new Set<Promise<unknown>>()
+// As on Vercel: the function lives on for what comes after the response.
+const afterResponses = new Set<Promise<unknown>>()
 const waitUntil = (work: Promise<unknown>) => {
-  const settled = work.finally(() => afterAnswers.delete(settled))
-  afterAnswers.add(settled)
+  const settled = work.finally(() => afterResponses.delete(settled))
+  afterResponses.add(settled)
 }
 Reflect.set(globalThis, Symbol.for('@vercel/request-context'), { get: () => ({ waitUntil }) })
 
@@ -48,21 +48,21 @@ if (process.env['HANDLER_LOG'] !== 'all') console.info = () => undefined
 
 process.stdin.on('end', () => process.exit()).resume()
 const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-  answer(request, response).catch(() => response.destroy())
+  respond(request, response).catch(() => response.destroy())
 })
 process.stdout.write(`${await listen(server, 0)}\n`)
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const answered = await handle(request)
-  response.statusCode = answered.status
-  response.setHeaders(answered.headers)
-  response.end(await answered.bytes())
+async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const handled = await handle(request)
+  response.statusCode = handled.status
+  response.setHeaders(handled.headers)
+  response.end(await handled.bytes())
 }
 
 async function handle(request: IncomingMessage): Promise<Response> {
   const url = new URL(request.url ?? '', process.env['APP_URL'])
   if (url.pathname === '/settled') {
-    await Promise.all(afterAnswers)
+    await Promise.all(afterResponses)
     return new Response(null, { status: 204 })
   }
   const endpoint = endpoints.get(url.pathname.slice(PATH.length))

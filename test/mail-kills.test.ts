@@ -1,6 +1,6 @@
 /**
- * A function may die at any moment between its answer and the mail. Handler processes are killed at random points while
- * mails are on their way; in the end each mail that an answer promised has arrived, once.
+ * A function may die at any moment between its response and the email. Handler processes are killed at random points
+ * while emails are on their way; in the end each email that a response promised has arrived, once.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ const REGISTERS_EACH = 6
 const LONGEST_LIFE = 5
 const FILE = fileURLToPath(new URL('./handler-process.ts', import.meta.url))
 
-/** Registers a few people at once in a process that is killed meanwhile; returns those who were answered 202. */
+/** Registers a few people at once in a process that is killed meanwhile; returns those who got a 202. */
 async function registerAndKill(): Promise<string[]> {
   const child = spawn(process.execPath, [FILE], { stdio: ['pipe', 'pipe', 'ignore'] })
   const [chunk] = await once(child.stdout, 'data')
@@ -53,14 +53,14 @@ async function deliverTheRest(): Promise<void> {
 }
 
 test(
-  'a mail that an answer promised arrives, and once, wherever its function is killed',
+  'an email that a response promised arrives, and once, wherever its function is killed',
   { timeout: KILLS * 10_000 },
   async () => {
     const promised: string[] = []
     for (let kill = 0; kill < KILLS; kill += 2) {
       promised.push(...(await Promise.all([registerAndKill(), registerAndKill()])).flat())
     }
-    // Statements of the killed that are still on their way come to their end.
+    // Statements of the killed processes that are still running come to their end.
     await sleep(500)
     const interrupted = await query('SELECT 1 FROM outbox WHERE sent_at IS NULL')
     await deliverTheRest()
@@ -70,12 +70,12 @@ test(
       for (const email of to) counts.set(email, (counts.get(email) ?? 0) + 1)
     }
     console.log(
-      `${KILLS} kills, ${promised.length} mails promised, ${interrupted.length} of them or others interrupted`,
+      `${KILLS} kills, ${promised.length} emails promised, ${interrupted.length} of them or others interrupted`,
     )
     expect(promised.length).toBeGreaterThan(KILLS / 2)
     expect(promised.filter((email) => counts.get(email) !== 1)).toEqual([])
     expect([...counts].filter(([, count]) => count !== 1)).toEqual([])
-    const owed = await query('SELECT recipient FROM outbox')
-    expect(new Set(counts.keys())).toEqual(new Set(owed.map(({ recipient }) => recipient)))
+    const queued = await query('SELECT recipient FROM outbox')
+    expect(new Set(counts.keys())).toEqual(new Set(queued.map(({ recipient }) => recipient)))
   },
 )

@@ -93,23 +93,25 @@ export function actionText(action: Action): string {
   const wrongly = 'right' in action && !action.right ? ', wrong password' : ''
   const place = 'of' in action && action.of !== undefined ? `in browser ${action.of}` : 'on a new device'
   const name = 'account' in action ? ACCOUNT_NAMES[action.account] : ''
+  const link = 'again' in action && action.again ? 'last' : 'new'
+  const forgotten = 'remember' in action && !action.remember ? ', not remembered' : ''
   switch (action.do) {
     case 'refresh':
       return `refresh by ${presenterText(action.by)}${action.lost ? ', response lost' : ''}`
     case 'refresh forged':
       return `refresh by a forgery of browser ${action.of}'s token`
     case 'login':
-      return `login as ${name} ${place}${action.remember ? '' : ', not remembered'}${wrongly}`
+      return `login as ${name} ${place}${forgotten}${wrongly}`
     case 'reauthenticate':
       return `reauthenticate as ${name} by ${presenterText(action.by)}${wrongly}`
     case 'logout':
       return `logout${action.everywhere ? ' everywhere' : ''} by ${presenterText(action.by)}`
     case 'reset':
-      return `open ${name}'s ${action.again ? 'last' : 'new'} reset link`
+      return `open ${name}'s ${link} reset link`
     case 'verify':
-      return `open ${name}'s ${action.again ? 'last' : 'new'} registration link ${place}, which registered${action.remember ? '' : ', not remembered'}`
+      return `open ${name}'s ${link} registration link ${place}, which registered${forgotten}`
     case 'verify elsewhere':
-      return `open ${name}'s ${action.again ? 'last' : 'new'} registration link elsewhere${wrongly}`
+      return `open ${name}'s ${link} registration link elsewhere${wrongly}`
     case 'revoke the session':
       return `revoke the session of browser ${action.session} by ${presenterText(action.by)}`
     case 'read the account':

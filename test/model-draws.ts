@@ -168,8 +168,8 @@ export const concurrent: fc.Arbitrary<Action[]> = fc.oneof(
 )
 
 /**
- * The quick ones set out together with the others, or so many milliseconds after the second call of one of the slow ones, its
- * hash done, has arrived at the database.
+ * The quick ones set out together with the others, or so many milliseconds after the second call of one of the slow
+ * ones, its hash done, has arrived at the database.
  */
 export type Timing = 'at once' | number
 

@@ -1,4 +1,6 @@
-/** What responses show, held against what the rules expect; and the orders in which concurrent requests are explained. */
+/**
+ * What responses show, held against what the rules expect; and the orders in which concurrent requests are explained.
+ */
 import { SLACK_SECONDS, type Token, type World } from './model-world.ts'
 
 /** What a response shows. */
@@ -34,7 +36,9 @@ export interface Outcome {
 /** What was observed only names what the world can't know: a new family and its session's id. */
 export type Decision = (world: World, observed: Observed) => Outcome
 
-/** What takes two calls may see another world at the second one: others act in between. The first one may write, too. */
+/**
+ * What takes two calls may see another world at the second one: others act in between. The first one may write, too.
+ */
 export type Rule =
   | { kind: 'at-once'; decide: Decision }
   | { kind: 'in-two'; begin: (world: World) => { world: World; finish: Decision } }
@@ -102,8 +106,8 @@ export function isNear(wanted: number, got: number): boolean {
 }
 
 /**
- * The worlds that come about when these are done one after the other, in any order in which each gets the response that it
- * got. What takes two calls may be overtaken between them. None means that no order explains the responses.
+ * The worlds that come about when these are done one after the other, in any order in which each gets the response that
+ * it got. What takes two calls may be overtaken between them. None means that no order explains the responses.
  */
 export function* explanations(world: World, done: readonly Done[]): Generator<World> {
   if (done.length === 0) {

@@ -1,7 +1,7 @@
 /**
- * What the rotation is for, as properties: whoever copied a refresh token is found, and an owner who only loses responses is
- * never signed out. The steps are drawn at random; each comes after the reuse interval, within which a copy that is used by the
- * owner's own kind of browser can't be told from a second tab.
+ * What the rotation is for, as properties: whoever copied a refresh token is found, and an owner who only loses
+ * responses is never signed out. The steps are drawn at random; each comes after the reuse interval, within which a
+ * copy that is used by the owner's own kind of browser can't be told from a second tab.
  */
 import * as fc from 'fast-check'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
@@ -14,7 +14,8 @@ import { insertAccount, type InsertedAccount } from './races-accounts.ts'
 import { APP_ORIGIN } from './setup-environment.ts'
 import { gateway } from './setup-stack.ts'
 
-const RUNS = Number(process.env['MODEL_RUNS'] ?? 300) / 5
+/** They differ in less than the model's sequences. */
+const RUNS = Math.ceil(Math.min(Number(process.env['MODEL_RUNS'] ?? 300) / 5, 500))
 const SESSION_COOKIE = '__Host-session'
 const LATER_SECONDS = 34
 /** Different counters in a row; the next one is reuse. */
@@ -98,7 +99,7 @@ describe('whoever copied a refresh token', () => {
     { weight: 3, arbitrary: fc.record({ who: fc.constant('owner'), lost: fc.boolean() }) },
   )
 
-  test(`is found at the third recovery at the latest, whoever refreshes when and whatever is lost (${RUNS} schedules)`, async () => {
+  test(`is found at the third recovery at the latest, whoever refreshes when (${RUNS} schedules)`, async () => {
     const property = fc.asyncProperty(
       usersAgent,
       fc.array(step, { maxLength: 12 }),
@@ -191,7 +192,7 @@ describe('an owner whose responses are lost', () => {
     reads: fc.boolean(),
   })
 
-  test(`is never signed out, and only what was lost for longer than the reuse interval is recorded (${RUNS} lives)`, async () => {
+  test(`is never signed out, and only what was lost for long is recorded (${RUNS} lives)`, async () => {
     const property = fc.asyncProperty(fc.array(losses, { minLength: 1, maxLength: 8 }), async (rotations) => {
       const scene = await newScene(STRANGERS_USER_AGENT.header)
       const recovered: string[] = []

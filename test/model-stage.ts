@@ -40,8 +40,7 @@ export const USER_AGENTS = [
     client: 'Firefox on Linux',
   },
   {
-    header:
-      'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1',
+    header: 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile/15E148 Safari/604.1',
     client: 'Safari on iPhone',
   },
   {
@@ -93,8 +92,8 @@ export interface Stage {
 const keyOf = (family: Uint8Array) => Buffer.from(hashFamily(family)).toString('hex')
 
 /**
- * Two accounts with the first of the passwords. Two browsers are signed in to the first account, of which the second one isn't
- * remembered, and the third one to the other account.
+ * Two accounts with the first of the passwords. Two browsers are signed in to the first account, of which the second
+ * one isn't remembered, and the third one to the other account.
  */
 export async function newStage(passwordHashes: ReadonlyMap<string, string>): Promise<Stage> {
   await query(`DELETE FROM users; DELETE FROM registrations; DELETE FROM events; DELETE FROM outbox;

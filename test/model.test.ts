@@ -1,10 +1,10 @@
 /**
- * The session engine against a model: random sequences of what people, thieves and time do, one by one and at once. After
- * each step the responses and all rows must be what the model's rules (model-rules.ts) make of it; for what was done at
- * once, what they make of it in some order.
+ * The session engine against a model: random sequences of what people, thieves and time do, one by one and at once.
+ * After each step the responses and all rows must be what the model's rules (model-rules.ts) make of it; for what was
+ * done at once, what they make of it in some order.
  *
- * `MODEL_RUNS` is the number of sequences. A failure prints the line that replays it; what was done at once may go well on
- * the next try.
+ * `MODEL_RUNS` is the number of sequences. A failure prints the line that replays it; what was done at once may go well
+ * on the next try.
  */
 import * as fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
@@ -157,7 +157,8 @@ function liveText(world: World): string {
       const name = ACCOUNT_NAMES[world.accounts.findIndex(({ email }) => email === owner)]
       const [ago, rest] = [world.now - rotatedAt, idleExpiresAt - world.now].map(Math.round)
       const state = `${confirmed ? '' : 'un'}confirmed, ${recoveredInARow} recovered`
-      return `  ${name}: ${tokenText({ key, counter })}, ${state}, rotated ${ago} s ago by ${lastClient}, ${rest} s left`
+      const rotated = `rotated ${ago} s ago by ${lastClient}`
+      return `  ${name}: ${tokenText({ key, counter })}, ${state}, ${rotated}, ${rest} s left`
     })
   const left = lines.splice(MOST_LINES).length
   return ['live were', ...lines, ...(left > 0 ? [`  and ${left} more`] : [])].join('\n')

@@ -28,8 +28,8 @@ export interface InsertedAccount {
 }
 
 /**
- * An account with PASSWORD and so many sessions of Firefox on Linux, each a minute old and so due to rotate; the first is
- * the oldest.
+ * An account with PASSWORD and so many sessions of Firefox on Linux, each a minute old and so due to rotate; the first
+ * is the oldest.
  */
 export async function insertAccount(sessionCount: number): Promise<InsertedAccount> {
   const id = newId()
@@ -66,7 +66,8 @@ export async function insertMailToken(
 ): Promise<string> {
   const token = { id: newId(), expiresAt: expiryIn(600) }
   await query(
-    `INSERT INTO one_time_tokens (id, user_id, purpose, new_email, new_email_normalized, expires_at) VALUES ($1, $2, $3, $4, $4, $5)`,
+    `INSERT INTO one_time_tokens (id, user_id, purpose, new_email, new_email_normalized, expires_at)
+     VALUES ($1, $2, $3, $4, $4, $5)`,
     token.id,
     account.id,
     purpose,
@@ -79,7 +80,8 @@ export async function insertMailToken(
 /** A mail to the account that is not due. */
 export async function insertWaitingMail(account: InsertedAccount): Promise<void> {
   await query(
-    `INSERT INTO outbox (id, kind, recipient, next_attempt_at) VALUES ($1, 'already-registered', $2, now() + interval '1 day')`,
+    `INSERT INTO outbox (id, kind, recipient, next_attempt_at)
+     VALUES ($1, 'already-registered', $2, now() + interval '1 day')`,
     newId(),
     account.email,
   )

@@ -1,6 +1,6 @@
 /**
- * Races across real processes: parallel requests over HTTP to several instances, as on Vercel. Each round begins with its
- * own account. `RACE_ROUNDS` says how many rounds of each race; `npm run test:races` runs many.
+ * Races across real processes: parallel requests over HTTP to several instances, as on Vercel. Each round begins with
+ * its own account. `RACE_ROUNDS` says how many rounds of each race; `npm run test:races` runs many.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool, type PoolClient } from 'pg'
@@ -9,7 +9,7 @@ import type { InsertedAccount, InsertedRegistration } from './races-accounts.ts'
 import { startProcesses, type Call, type Processes, type RaceAnswer } from './races-processes.ts'
 import { databaseUrl, inbox } from './setup-stack.ts'
 
-const ROUNDS = Number(process.env['RACE_ROUNDS'] ?? 12)
+const ROUNDS = Number(process.env['RACE_ROUNDS'] ?? 10)
 const PROCESSES = 4
 const RACES_AT_ONCE = 4
 /** Some ten times what a round takes on two cores that have nothing else to do. */
@@ -64,8 +64,8 @@ export function rounds(round: (meet: Meeting) => Promise<void>): () => Promise<v
 const BACKEND_ENDS_MS = 1_000
 
 /**
- * How many deadlocks Postgres has ended since the database was made. A call that is in one is made again, so no response
- * shows it. The processes are stopped first: a backend that ends hands in what it has counted.
+ * How many deadlocks Postgres has ended since the database was made. A call that is in one is made again, so no
+ * response shows it. The processes are stopped first: a backend that ends hands in what it has counted.
  */
 export async function countDeadlocks(): Promise<number> {
   await stopAll()

@@ -1,151 +1,196 @@
-/**
- * Races across real processes: parallel requests over HTTP to several instances, as on Vercel. Each round begins with its
- * own account. `RACE_ROUNDS` says how many rounds of each race; `npm run test:races` runs many.
- */
+/** Races for a session: refreshing, reading, signing in and out. */
+import { hash } from '@node-rs/argon2'
 import { expect, test } from 'vitest'
 import { maximum } from '../lib/limits.ts'
-import { openRefreshToken } from '../lib/refresh-token.ts'
-import { query } from './database.ts'
-import { newAddress, OTHER_PASSWORD, PASSWORD } from './people.ts'
+import { needsRehash } from '../lib/passwords.ts'
+import { openRefreshToken, signRefreshToken } from '../lib/refresh-token.ts'
+import { ageSessions, query } from './database.ts'
+import { emailKindsTo, OTHER_PASSWORD, PASSWORD } from './people.ts'
 import {
-  cancelBeside,
-  codeBeside,
   insertAccount,
   insertMailToken,
-  insertRegistration,
-  insertWaitingMail,
   sessionsOf,
   type InsertedAccount,
+  type InsertedSession,
 } from './races-accounts.ts'
+import {
+  eventKinds,
+  expectEnded,
+  expectGotOrEnded,
+  expectLive,
+  expectNoReuse,
+  expectPassword,
+  listSessions,
+  liveSessions,
+  login,
+  logout,
+  readAccount,
+  reauthenticate,
+  refresh,
+  reset,
+  revokeOne,
+  revokeOthers,
+  SAFARI,
+  sortedStatuses,
+  times,
+} from './races-calls.ts'
 import { call, countDeadlocks, rounds } from './races-harness.ts'
-import type { Call, RaceAnswer } from './races-processes.ts'
 
-const SESSION_LIMIT = maximum.sessionsPerAccount
+const { recoveriesInARow, sessionsPerAccount } = maximum
 
-// --- The calls ---
+interface Rotated {
+  account: InsertedAccount
+  session: InsertedSession
+  /** The refresh tokens of the counter before and of the current one. */
+  predecessor: string
+  current: string
+}
 
-const refresh = (session: string): Call => ({ target: 'refresh', method: 'POST', body: {}, session })
-const logout = (session: string, everywhere = false): Call => ({
-  target: 'logout',
-  method: 'POST',
-  body: { everywhere },
-  session,
-})
-const endOne = (session: string, id: string): Call => ({
-  target: `sessions?id=${id}`,
-  method: 'DELETE',
-  session,
-})
-const endOthers = (session: string): Call => ({ target: 'sessions?others=true', method: 'DELETE', session })
-const login = (email: string, password: string, session?: string): Call => ({
-  target: 'login',
-  method: 'POST',
-  body: { email, password },
-  session,
-})
-const redeemReset = (token: string, password: string): Call => ({
-  target: 'reset',
-  method: 'PUT',
-  body: { token, password },
-})
-const redeemCode = (email: string, code: string): Call => ({
-  target: 'reset',
-  method: 'PUT',
-  body: { email, code, password: OTHER_PASSWORD },
-})
-const otherThan = (code: string) => `${(Number(code[0]) + 1) % 10}${code.slice(1)}`
-const askReset = (email: string): Call => ({ target: 'reset', method: 'POST', body: { email } })
-const verify = (token: string, registration?: string): Call => ({
-  target: 'verify',
-  method: 'PUT',
-  body: { token },
-  ...(registration !== undefined && { registration }),
-})
-const confirmEmail = (token: string, session: string): Call => ({ ...verify(token), session })
-const changePassword = (session: string, newPassword: string): Call => ({
-  target: 'account',
-  method: 'PATCH',
-  body: { currentPassword: PASSWORD, newPassword },
-  session,
-})
-const changeEmail = (session: string, email: string): Call => ({
-  target: 'account',
-  method: 'PATCH',
-  body: { email },
-  session,
-})
-const deleteAccount = (session: string): Call => ({
-  target: 'account',
-  method: 'DELETE',
-  session,
-})
+/** A session at counter 1, whose token nobody has presented since it was rotated, a minute and more ago. */
+async function insertRotated(recovered = 0): Promise<Rotated> {
+  const account = await insertAccount(1)
+  const [session] = sessionsOf(account)
+  await query('UPDATE sessions SET counter = 1, recovered_in_a_row = $2 WHERE id = $1', session.id, recovered)
+  const current = signRefreshToken({ family: session.token.family, counter: 1 })
+  return { account, session, predecessor: session.cookie, current }
+}
 
-const times = (count: number, one: Call): Call[] => Array.from({ length: count }, () => ({ ...one }))
-const newPasswords = (count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `a new good password ${index}`)
-
-// --- What is left afterwards ---
-
-const sortedStatuses = (answers: RaceAnswer[]) => answers.map(({ status }) => status).toSorted()
-
-async function liveSessions(account: InsertedAccount): Promise<string[]> {
-  const rows = await query(
-    'SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > now()',
-    account.id,
+async function rowOf(session: InsertedSession) {
+  const [row] = await query(
+    `SELECT counter::int AS counter, confirmed, recovered_in_a_row AS recovered, revocation_reason AS reason
+     FROM sessions WHERE id = $1`,
+    session.id,
   )
-  return rows.map(({ id }) => id)
+  return row
 }
 
-/** Every token that anybody was given is refused. */
-async function expectDead(tokens: (string | undefined)[]): Promise<void> {
-  for (const token of new Set(tokens.filter((text) => text !== undefined && text !== ''))) {
-    const answer = await call(refresh(token ?? ''))
-    expect([answer.status, answer.code]).toEqual([401, 'session-ended'])
-  }
-}
-
-async function expectAlive(token: string | undefined): Promise<void> {
-  expect((await call(refresh(token ?? ''))).status).toBe(200)
-}
-
-async function expectPassword(email: string, password: string): Promise<void> {
-  expect((await call(login(email, password))).status).toBe(200)
-}
-
-/** A refresh either got its token or was told that the session has ended; it never cleared a cookie by losing. */
-function expectGotOrEnded(answers: RaceAnswer[]): void {
-  for (const { status, code, session } of answers) {
-    const cookie = session === undefined ? 'kept' : session === '' ? 'cleared' : 'new'
-    expect(['200 undefined, cookie new', '401 session-ended, cookie kept']).toContain(
-      `${status} ${code}, cookie ${cookie}`,
-    )
-  }
-}
-
-/** No race may look like theft. */
-async function expectNoTheft(account: InsertedAccount): Promise<void> {
-  expect(
-    await query("SELECT id FROM sessions WHERE user_id = $1 AND revocation_reason = 'reuse'", account.id),
-  ).toEqual([])
-}
-
-// --- The races ---
+// --- Refreshing ---
 
 test.concurrent(
   'refresh and refresh: all get one and the same successor, and it works',
   rounds(async (meet) => {
     const account = await insertAccount(1)
     const [session] = sessionsOf(account)
-    const answers = await meet(account, times(12, refresh(session.cookie)))
-    expect(new Set(sortedStatuses(answers))).toEqual(new Set([200]))
-    const [successor, ...others] = new Set(answers.map((answer) => answer.session))
+    const responses = await meet(account, times(12, refresh(session.cookie)))
+    expect(new Set(sortedStatuses(responses))).toEqual(new Set([200]))
+    const [successor, ...others] = new Set(responses.map((response) => response.session))
     expect(others).toEqual([])
     expect(openRefreshToken(successor)?.counter).toBe(1)
-    const [row] = await query('SELECT counter, revoked_at FROM sessions WHERE id = $1', session.id)
-    expect(row).toEqual({ counter: '1', revoked_at: null })
-    await expectAlive(successor)
+    expect(await rowOf(session)).toEqual({ counter: 1, confirmed: false, recovered: 0, reason: null })
+    await expectLive(successor)
   }),
 )
+
+test.concurrent(
+  'refresh and refresh of one token in two browsers: one gets the successor, the other nothing, nothing is revoked',
+  rounds(async (meet) => {
+    const account = await insertAccount(1)
+    const [session] = sessionsOf(account)
+    const [firefox, safari] = [refresh(session.cookie), { ...refresh(session.cookie), userAgent: SAFARI }]
+    const responses = await meet(account, [...times(4, firefox), ...times(4, safari)])
+    const seen = [responses.slice(0, 4), responses.slice(4)].map((half) => [
+      ...new Set(
+        half.map(({ status, code, session: cookie }) => `${status} ${code} ${cookie === undefined}`),
+      ),
+    ])
+    expect(seen.toSorted()).toEqual([['200 undefined false'], ['401 refresh-required true']])
+    expect(await rowOf(session)).toMatchObject({ counter: 1, reason: null })
+    expect(await eventKinds(session.id)).toEqual(Array<string>(4).fill('refresh-refused'))
+    expect(await emailKindsTo(account.email)).toEqual([])
+  }),
+)
+
+test.concurrent(
+  'recovery and recovery of one counter: all get the current token, and it counts once',
+  rounds(async (meet) => {
+    const { account, session, predecessor, current } = await insertRotated()
+    const responses = await meet(account, times(8, refresh(predecessor)))
+    expect(new Set(sortedStatuses(responses))).toEqual(new Set([200]))
+    expect(new Set(responses.map((response) => response.session))).toEqual(new Set([current]))
+    expect(await rowOf(session)).toEqual({ counter: 1, confirmed: false, recovered: 1, reason: null })
+    expect(await eventKinds(session.id)).toEqual(['session-recovered'])
+  }),
+)
+
+test.concurrent(
+  'recovery and recovery when it is one too many: the session is revoked, with one event and one email',
+  rounds(async (meet) => {
+    const { account, session, predecessor, current } = await insertRotated(recoveriesInARow)
+    const responses = await meet(account, times(8, refresh(predecessor)))
+    expect(new Set(responses.map(({ code, session: cookie }) => `${code} ${cookie}`))).toEqual(
+      new Set(['session-ended ']),
+    )
+    expect(await rowOf(session)).toMatchObject({ reason: 'reuse' })
+    expect(await eventKinds(session.id)).toEqual(['refresh-token-reused'])
+    expect(await emailKindsTo(account.email)).toEqual(['refresh-token-reused'])
+    await expectEnded([current])
+  }),
+)
+
+// --- Reading ---
+
+test.concurrent(
+  'reading and refresh: what reads with the predecessor is let in, and confirms nothing of its successor',
+  rounds(async (meet) => {
+    const { account, session, current } = await insertRotated()
+    const responses = await meet(account, [
+      ...times(3, refresh(current)),
+      ...times(3, readAccount(current)),
+      ...times(3, listSessions(current)),
+    ])
+    expect(new Set(sortedStatuses(responses))).toEqual(new Set([200]))
+    expect(await rowOf(session)).toEqual({ counter: 2, confirmed: false, recovered: 0, reason: null })
+    // So a response that was lost can still be recovered.
+    await ageSessions(account.email, 60)
+    const recovered = await call(refresh(current))
+    expect([recovered.status, openRefreshToken(recovered.session)?.counter]).toEqual([200, 2])
+  }),
+)
+
+test.concurrent(
+  'reading with the current token and a recovery by its predecessor: the recovery comes first, or it is reuse',
+  rounds(async (meet) => {
+    const { account, session, predecessor, current } = await insertRotated()
+    const [recovery, ...reads] = await meet(account, [
+      refresh(predecessor),
+      ...times(3, readAccount(current)),
+    ])
+    const cameFirst = recovery?.status === 200
+    expect(await rowOf(session)).toEqual({
+      counter: 1,
+      confirmed: true,
+      recovered: cameFirst ? 1 : 0,
+      reason: cameFirst ? null : 'reuse',
+    })
+    expect(await eventKinds(session.id)).toEqual([cameFirst ? 'session-recovered' : 'refresh-token-reused'])
+    expect(recovery?.session).toBe(cameFirst ? current : '')
+    // Whoever reads after the reuse is signed out.
+    const letIn = reads.filter(({ status }) => status === 200).length
+    expect(letIn).toBeGreaterThanOrEqual(cameFirst ? reads.length : 1)
+  }),
+)
+
+test.concurrent(
+  'listing the sessions and logout: the list has the session that asks, or the response is 401',
+  rounds(async (meet) => {
+    const account = await insertAccount(2)
+    const [session, other] = sessionsOf(account)
+    const [out, everywhere, ...lists] = await meet(account, [
+      logout(session.cookie),
+      logout(other.cookie, true),
+      ...times(4, listSessions(session.cookie)),
+    ])
+    expect([out?.status, everywhere?.status]).toEqual([204, 204])
+    for (const { status, body } of lists) {
+      const listed: string[] = (body.sessions ?? []).map(({ id }: { id: string }) => id)
+      expect([200, 401]).toContain(status)
+      expect(listed.includes(session.id)).toBe(status === 200)
+    }
+    expect(await liveSessions(account)).toEqual([])
+  }),
+)
+
+// --- Signing out ---
 
 test.concurrent(
   'refresh and logout: the session stays ended, and no refresh clears a cookie',
@@ -158,30 +203,40 @@ test.concurrent(
     ])
     expect([out?.status, out?.session]).toEqual([204, ''])
     expectGotOrEnded(refreshed)
-    await expectNoTheft(account)
+    await expectNoReuse(account)
     expect(await liveSessions(account)).toEqual([other.id])
-    await expectDead([session.cookie, ...refreshed.map((answer) => answer.session)])
-    await expectAlive(other.cookie)
+    await expectEnded([session.cookie, ...refreshed.map((response) => response.session)])
+    await expectLive(other.cookie)
   }),
 )
 
 test.concurrent(
-  'refresh and the end of that device: the device stays ended, the one that ended it lives',
+  'refresh and revoking that session: it stays ended, and the session that revoked it lives',
   rounds(async (meet) => {
     const account = await insertAccount(2)
     const [session, other] = sessionsOf(account)
-    // Only a recent sign-in may end another device.
-    await query('UPDATE sessions SET authenticated_at = now() WHERE id = $1', other.id)
-    const [ending, ...refreshed] = await meet(account, [
-      endOne(other.cookie, session.id),
+    const [revoked, ...refreshed] = await meet(account, [
+      revokeOne(other.cookie, session.id),
       ...times(6, refresh(session.cookie)),
       refresh(other.cookie),
     ])
-    expect(ending?.status).toBe(204)
+    expect(revoked?.status).toBe(204)
     expectGotOrEnded(refreshed)
     expect(await liveSessions(account)).toEqual([other.id])
-    await expectDead([session.cookie, ...refreshed.slice(0, -1).map((answer) => answer.session)])
-    await expectAlive(refreshed.at(-1)?.session)
+    await expectEnded([session.cookie, ...refreshed.slice(0, -1).map((response) => response.session)])
+    await expectLive(refreshed.at(-1)?.session)
+  }),
+)
+
+test.concurrent(
+  'two sessions that revoke all others: one of them is left, and the other one came too late',
+  rounds(async (meet) => {
+    const account = await insertAccount(4)
+    const [first, second] = sessionsOf(account)
+    const responses = await meet(account, [revokeOthers(first.cookie), revokeOthers(second.cookie)])
+    expect(sortedStatuses(responses)).toEqual([204, 401])
+    const won = responses[0]?.status === 204 ? first : second
+    expect(await liveSessions(account)).toEqual([won.id])
   }),
 )
 
@@ -190,214 +245,19 @@ test.concurrent(
   rounds(async (meet) => {
     const account = await insertAccount(3)
     const token = await insertMailToken(account, 'reset')
-    const [reset, ...refreshed] = await meet(account, [
-      redeemReset(token, OTHER_PASSWORD),
+    const [done, ...refreshed] = await meet(account, [
+      reset(token, OTHER_PASSWORD),
       ...account.sessions.flatMap(({ cookie }) => times(3, refresh(cookie))),
     ])
-    expect(reset?.status).toBe(200)
+    expect(done?.status).toBe(200)
     expectGotOrEnded(refreshed)
-    await expectNoTheft(account)
+    await expectNoReuse(account)
     expect(await liveSessions(account)).toEqual([])
-    await expectDead([
+    await expectEnded([
       ...account.sessions.map(({ cookie }) => cookie),
-      ...refreshed.map((answer) => answer.session),
+      ...refreshed.map((response) => response.session),
     ])
     await expectPassword(account.email, OTHER_PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'redeem and redeem: a registration is consumed once and makes one account',
-  rounds(async (meet) => {
-    const registration = await insertRegistration(newAddress(), PASSWORD)
-    const answers = await meet(undefined, times(8, verify(registration.token, registration.cookie)))
-    expect(sortedStatuses(answers)).toEqual([200, ...Array<number>(7).fill(410)])
-    expect(
-      await query('SELECT email FROM users WHERE email_normalized = $1', registration.email),
-    ).toHaveLength(1)
-    await expectPassword(registration.email, PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'redeem and redeem: a reset link sets one password, and that is the one of the 200',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const token = await insertMailToken(account, 'reset')
-    const passwords = newPasswords(6)
-    const answers = await meet(
-      account,
-      passwords.map((password) => redeemReset(token, password)),
-    )
-    expect(sortedStatuses(answers)).toEqual([200, ...Array<number>(5).fill(410)])
-    const winner = passwords[answers.findIndex(({ status }) => status === 200)] ?? ''
-    await expectPassword(account.email, winner)
-    expect(await liveSessions(account)).toHaveLength(1)
-  }),
-)
-
-test.concurrent(
-  'redeem and redeem: the code of a reset sets the password once',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const code = codeBeside('reset-mail', await insertMailToken(account, 'reset'))
-    const answers = await meet(account, times(4, redeemCode(account.email, code)))
-    const [won, ...lost] = answers.toSorted((one, other) => one.status - other.status)
-    expect(won?.status).toBe(200)
-    for (const answer of lost) expect(['token-already-used', 'code-invalid']).toContain(answer.code)
-    expect(await liveSessions(account)).toEqual([])
-    await expectPassword(account.email, OTHER_PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'guess and guess: a code is tried five times and no more, however many guess at once',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const code = codeBeside('reset-mail', await insertMailToken(account, 'reset'))
-    const guesses = await meet(account, times(8, redeemCode(account.email, otherThan(code))))
-    expect(new Set(guesses.map((answer) => answer.code))).toEqual(new Set(['code-invalid']))
-    const tries = await query('SELECT code_attempts FROM one_time_tokens WHERE user_id = $1', account.id)
-    expect(tries).toEqual([{ code_attempts: 5 }])
-    expect((await call(redeemCode(account.email, code))).code).toBe('code-invalid')
-  }),
-)
-
-test.concurrent(
-  "verify and verify: two registrations of one address make one account, with the winner's password",
-  rounds(async (meet) => {
-    const email = newAddress()
-    const registrations = [
-      await insertRegistration(email, PASSWORD),
-      await insertRegistration(email, OTHER_PASSWORD),
-    ]
-    const calls = registrations.flatMap(({ token, cookie }) => times(3, verify(token, cookie)))
-    const answers = await meet(undefined, calls)
-    expect(sortedStatuses(answers)).toEqual([200, ...Array<number>(5).fill(410)])
-    expect(await query('SELECT email FROM users WHERE email_normalized = $1', email)).toHaveLength(1)
-    const won = answers.findIndex(({ status }) => status === 200)
-    await expectPassword(email, won < 3 ? PASSWORD : OTHER_PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'login and login at the limit of sessions: all get in, the oldest end, and there are never more than 50',
-  rounds(async (meet) => {
-    const account = await insertAccount(SESSION_LIMIT)
-    const answers = await meet(account, times(5, login(account.email, PASSWORD)))
-    expect(sortedStatuses(answers)).toEqual(Array<number>(5).fill(200))
-    const live = new Set(await liveSessions(account))
-    expect(live.size).toBe(SESSION_LIMIT)
-    for (const { id } of account.sessions.slice(0, 5)) expect(live).not.toContain(id)
-    for (const { session } of answers) await expectAlive(session)
-  }),
-)
-
-test.concurrent(
-  'login and reset: no session that was opened with the old password survives',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const token = await insertMailToken(account, 'reset')
-    const [reset, ...logins] = await meet(account, [
-      redeemReset(token, OTHER_PASSWORD),
-      // Those that come after the reset are failures: a fifth one would make the next attempt wait.
-      ...times(4, login(account.email, PASSWORD)),
-    ])
-    expect(reset?.status).toBe(200)
-    for (const answer of logins) expect([200, 401]).toContain(answer.status)
-    expect(await liveSessions(account)).toEqual([])
-    await expectDead(logins.map((answer) => answer.session))
-    await expectPassword(account.email, OTHER_PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'change and change of one session: one wins, keeps its session, and its password is the one',
-  rounds(async (meet) => {
-    const account = await insertAccount(2)
-    const [session] = sessionsOf(account)
-    const passwords = newPasswords(4)
-    const answers = await meet(
-      account,
-      passwords.map((password) => changePassword(session.cookie, password)),
-    )
-    expect(sortedStatuses(answers)).toEqual([200, 401, 401, 401])
-    const won = answers.findIndex(({ status }) => status === 200)
-    // The losers' cookie is the winner's by now: they must leave it alone.
-    for (const answer of answers.filter(({ status }) => status !== 200))
-      expect(answer.session).toBeUndefined()
-    expect(await liveSessions(account)).toHaveLength(1)
-    await expectAlive(answers[won]?.session)
-    await expectPassword(account.email, passwords[won] ?? '')
-  }),
-)
-
-test.concurrent(
-  'change and change of several devices: one wins and is the only one signed in',
-  rounds(async (meet) => {
-    const account = await insertAccount(3)
-    const passwords = newPasswords(3)
-    const answers = await meet(
-      account,
-      account.sessions.map(({ cookie }, index) => changePassword(cookie, passwords[index] ?? '')),
-    )
-    expect(sortedStatuses(answers)).toEqual([200, 401, 401])
-    const won = answers.findIndex(({ status }) => status === 200)
-    expect(await liveSessions(account)).toHaveLength(1)
-    await expectAlive(answers[won]?.session)
-    await expectPassword(account.email, passwords[won] ?? '')
-  }),
-)
-
-test.concurrent(
-  'change and refresh of other devices: only the one that changed stays signed in',
-  rounds(async (meet) => {
-    const account = await insertAccount(3)
-    const [session, ...others] = account.sessions
-    const [changed, ...refreshed] = await meet(account, [
-      changePassword(session?.cookie ?? '', OTHER_PASSWORD),
-      ...others.flatMap(({ cookie }) => times(3, refresh(cookie))),
-    ])
-    expect(changed?.status).toBe(200)
-    expectGotOrEnded(refreshed)
-    expect(await liveSessions(account)).toHaveLength(1)
-    await expectDead(refreshed.map((answer) => answer.session))
-    await expectAlive(changed?.session)
-  }),
-)
-
-test.concurrent(
-  'change and logout everywhere: neither waits for the other for ever, and nobody is left',
-  rounds(async (meet) => {
-    const account = await insertAccount(3)
-    const [first, second, third] = sessionsOf(account)
-    const [changed, out] = await meet(account, [
-      changePassword(third.cookie, OTHER_PASSWORD),
-      logout(first.cookie, true),
-      logout(second.cookie),
-    ])
-    expect([200, 401]).toContain(changed?.status)
-    expect(out?.status).toBe(204)
-    // A logout that comes after the change finds its own session ended and has no say any more.
-    expect(await liveSessions(account)).toHaveLength(changed?.status === 200 ? 1 : 0)
-    await expectDead([first.cookie, second.cookie, third.cookie])
-  }),
-)
-
-test.concurrent(
-  'change and the end of all other devices: one device at most is left',
-  rounds(async (meet) => {
-    const account = await insertAccount(4)
-    const [first, second, third] = sessionsOf(account)
-    await query('UPDATE sessions SET authenticated_at = now() WHERE user_id = $1', account.id)
-    const [changed, ...endings] = await meet(account, [
-      changePassword(third.cookie, OTHER_PASSWORD),
-      endOthers(first.cookie),
-      endOthers(second.cookie),
-    ])
-    expect([200, 401]).toContain(changed?.status)
-    for (const ending of endings) expect([204, 401]).toContain(ending.status)
-    expect((await liveSessions(account)).length).toBeLessThanOrEqual(1)
   }),
 )
 
@@ -413,201 +273,141 @@ test.concurrent(
     ])
     expect([out?.status, another?.status]).toEqual([204, 200])
     expectGotOrEnded(refreshed)
-    await expectDead([
+    await expectEnded([
       ...account.sessions.map(({ cookie }) => cookie),
-      ...refreshed.map((answer) => answer.session),
+      ...refreshed.map((response) => response.session),
     ])
     expect((await liveSessions(account)).length).toBeLessThanOrEqual(1)
   }),
 )
 
-test.concurrent(
-  'delete and logout everywhere: neither waits for the other for ever, and nobody is left',
-  rounds(async (meet) => {
-    const account = await insertAccount(4)
-    const [first, second, third] = sessionsOf(account)
-    const [deleted, out] = await meet(account, [
-      deleteAccount(third.cookie),
-      logout(second.cookie, true),
-      refresh(first.cookie),
-    ])
-    expect([204, 401]).toContain(deleted?.status)
-    expect(out?.status).toBe(204)
-    expect(await liveSessions(account)).toEqual([])
-    if (deleted?.status === 204) await expectGone(account)
-  }),
-)
+// --- Signing in ---
 
 test.concurrent(
-  'delete and refresh: the account is gone and no token of it works',
-  rounds(async (meet) => {
-    const account = await insertAccount(3)
-    const [first] = sessionsOf(account)
-    const [deleted, ...refreshed] = await meet(account, [
-      deleteAccount(first.cookie),
-      ...account.sessions.flatMap(({ cookie }) => times(2, refresh(cookie))),
-    ])
-    expect(deleted?.status).toBe(204)
-    for (const answer of refreshed) expect([200, 401]).toContain(answer.status)
-    await expectGone(account)
-    await expectDead(refreshed.map((answer) => answer.session))
-  }),
-)
-
-test.concurrent(
-  'delete and login: the account is gone and nobody is signed in to it',
+  'reauthenticate and reauthenticate: one session takes the place of the one that was there, and keeps its expiry',
   rounds(async (meet) => {
     const account = await insertAccount(1)
-    const [first] = sessionsOf(account)
-    const [deleted, ...logins] = await meet(account, [
-      deleteAccount(first.cookie),
-      ...times(4, login(account.email, PASSWORD)),
-    ])
-    expect(deleted?.status).toBe(204)
-    for (const answer of logins) expect([200, 401]).toContain(answer.status)
-    await expectGone(account)
-    await expectDead(logins.map((answer) => answer.session))
-  }),
-)
-
-test.concurrent(
-  'delete and reset, asked for and redeemed: the account is gone or has the new password, whole',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const [first] = sessionsOf(account)
-    const token = await insertMailToken(account, 'reset')
-    const [deleted, reset, asked] = await meet(account, [
-      deleteAccount(first.cookie),
-      redeemReset(token, OTHER_PASSWORD),
-      askReset(account.email),
-    ])
-    expect(asked?.status).toBe(202)
-    // A newer link voids the older; a reset that comes first ends the session that would delete.
-    expect([200, 410]).toContain(reset?.status)
-    expect(deleted?.status).toBe(reset?.status === 200 ? 401 : 204)
-    if (deleted?.status === 204) await expectGone(account)
-    else await expectPassword(account.email, OTHER_PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'delete and the first link asked for: the answer is the same 202, and no link is left to an account that is gone',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const [first] = sessionsOf(account)
-    await insertWaitingMail(account)
-    const [deleted, ...asked] = await meet(account, [
-      deleteAccount(first.cookie),
-      ...times(3, { ...askReset(account.email), setsOutLater: true }),
-    ])
-    expect(deleted?.status).toBe(204)
-    expect(sortedStatuses(asked)).toEqual([202, 202, 202])
-    await expectGone(account)
-  }),
-)
-
-test.concurrent(
-  'delete and the confirmation of a new address: the account is gone',
-  rounds(async (meet) => {
-    const account = await insertAccount(2)
-    const [first, second] = sessionsOf(account)
-    const token = await insertMailToken(account, 'email-change', newAddress())
-    const [deleted, confirmed] = await meet(account, [
-      deleteAccount(first.cookie),
-      confirmEmail(token, second.cookie),
-    ])
-    expect(deleted?.status).toBe(204)
-    expect([200, 410]).toContain(confirmed?.status)
-    await expectGone(account)
-  }),
-)
-
-test.concurrent(
-  'reset and the confirmation of a new address: both or the first of them, each whole',
-  rounds(async (meet) => {
-    const account = await insertAccount(1)
-    const [first] = sessionsOf(account)
-    const newEmail = newAddress()
-    const [resetToken, emailToken] = [
-      await insertMailToken(account, 'reset'),
-      await insertMailToken(account, 'email-change', newEmail),
-    ]
-    const [reset, confirmed] = await meet(account, [
-      redeemReset(resetToken, OTHER_PASSWORD),
-      confirmEmail(emailToken, first.cookie),
-    ])
-    expect([200, 410]).toContain(reset?.status)
-    // A reset that comes first has ended the session that would prove the change.
-    expect([200, 403]).toContain(confirmed?.status)
-    expect([reset?.status, confirmed?.status]).toContain(200)
-    await expectPassword(
-      confirmed?.status === 200 ? newEmail : account.email,
-      reset?.status === 200 ? OTHER_PASSWORD : PASSWORD,
+    const [session] = sessionsOf(account)
+    const expiry = 'SELECT absolute_expires_at FROM sessions WHERE id = $1'
+    const before = await query(expiry, session.id)
+    const responses = await meet(account, times(4, reauthenticate(account.email, session.cookie)))
+    expect(sortedStatuses(responses)).toEqual([200, 401, 401, 401])
+    // The losers' cookie is the winner's by now: they must leave it alone.
+    const lost = responses.filter(({ status }) => status === 401)
+    expect(new Set(lost.map(({ code, session: cookie }) => `${code} ${cookie}`))).toEqual(
+      new Set(['unauthorized undefined']),
     )
+    const [opened, ...others] = await liveSessions(account)
+    expect(others).toEqual([])
+    expect(await query(expiry, opened)).toEqual(before)
+    expect(await rowOf(session)).toMatchObject({ reason: 'superseded' })
+    await expectLive(responses.find(({ status }) => status === 200)?.session)
   }),
 )
 
 test.concurrent(
-  'a new change of address and the confirmation of the one before: the address is a confirmed one',
-  rounds(async (meet) => {
-    const account = await insertAccount(2)
-    const [first, second] = sessionsOf(account)
-    const [newEmail, newerEmail] = [newAddress(), newAddress()]
-    const token = await insertMailToken(account, 'email-change', newEmail)
-    const [asked, ...confirmed] = await meet(account, [
-      changeEmail(first.cookie, newerEmail),
-      ...times(2, confirmEmail(token, second.cookie)),
-    ])
-    expect(asked?.status).toBe(200)
-    for (const answer of confirmed) expect([200, 410]).toContain(answer.status)
-    const won = confirmed.filter(({ status }) => status === 200)
-    expect(won.length).toBeLessThanOrEqual(1)
-    await expectPassword(won.length === 1 ? newEmail : account.email, PASSWORD)
-  }),
-)
-
-test.concurrent(
-  'two accounts that confirm one new address: one has it, the other one keeps its own',
-  rounds(async (meet) => {
-    const accounts = [await insertAccount(1), await insertAccount(1)]
-    const newEmail = newAddress()
-    const calls: Call[] = []
-    for (const account of accounts) {
-      const token = await insertMailToken(account, 'email-change', newEmail)
-      calls.push(confirmEmail(token, sessionsOf(account)[0].cookie))
-    }
-    const registration = await insertRegistration(newEmail, PASSWORD)
-    const answers = await meet(undefined, [...calls, verify(registration.token, registration.cookie)])
-    expect(sortedStatuses(answers)).toEqual([200, 410, 410])
-    expect(await query('SELECT id FROM users WHERE email_normalized = $1', newEmail)).toHaveLength(1)
-  }),
-)
-
-test.concurrent(
-  'cancel and confirm a change of address: one of them has it, and a new address is one that was confirmed',
+  'reauthenticate and logout: whoever signed out is signed out, unless the new session was there first',
   rounds(async (meet) => {
     const account = await insertAccount(1)
-    const [first] = sessionsOf(account)
-    const newEmail = newAddress()
-    const token = await insertMailToken(account, 'email-change', newEmail)
-    const [canceled, confirmed] = await meet(account, [
-      { target: 'verify', method: 'PUT', body: { cancel: cancelBeside(token) } },
-      confirmEmail(token, first.cookie),
+    const [session] = sessionsOf(account)
+    const [again, out] = await meet(account, [
+      reauthenticate(account.email, session.cookie),
+      logout(session.cookie),
     ])
-    expect([canceled?.status, confirmed?.status].toSorted()).toEqual([200, 410])
-    await expectPassword(confirmed?.status === 200 ? newEmail : account.email, PASSWORD)
+    expect(out?.status).toBe(204)
+    const cameFirst = again?.status === 200
+    expect(again?.code).toBe(cameFirst ? undefined : 'unauthorized')
+    expect(await rowOf(session)).toMatchObject({ reason: cameFirst ? 'superseded' : 'logout' })
+    expect(await liveSessions(account)).toHaveLength(cameFirst ? 1 : 0)
   }),
 )
 
-test('no pair of calls has met in a deadlock', async () => {
+test.concurrent(
+  'reauthenticate and refresh: the new session lives, and no refresh clears its cookie',
+  rounds(async (meet) => {
+    const account = await insertAccount(1)
+    const [session] = sessionsOf(account)
+    const [again, ...refreshed] = await meet(account, [
+      reauthenticate(account.email, session.cookie),
+      ...times(6, refresh(session.cookie)),
+    ])
+    expect(again?.status).toBe(200)
+    expectGotOrEnded(refreshed)
+    await expectNoReuse(account)
+    expect(await liveSessions(account)).toHaveLength(1)
+    await expectEnded(refreshed.map((response) => response.session))
+    await expectLive(again?.session)
+  }),
+)
+
+test.concurrent(
+  'login and login: ten right passwords at once are ten sessions, the hash that is due is renewed, no failure is left',
+  rounds(async (meet) => {
+    const account = await insertAccount(0)
+    const outdated = await hash(PASSWORD, { memoryCost: 8192, timeCost: 1, parallelism: 1 })
+    await query('UPDATE users SET password_hash = $2 WHERE id = $1', account.id, outdated)
+    const version = 'SELECT security_version FROM users WHERE id = $1'
+    const before = await query(version, account.id)
+    const responses = await meet(account, times(10, login(account.email, PASSWORD)))
+    expect(sortedStatuses(responses)).toEqual(Array<number>(10).fill(200))
+    expect(await liveSessions(account)).toHaveLength(10)
+    const [{ password_hash: renewed }] = await query(
+      'SELECT password_hash FROM users WHERE id = $1',
+      account.id,
+    )
+    expect(needsRehash(renewed)).toBe(false)
+    expect(await query(version, account.id)).toEqual(before)
+    expect(await query('SELECT failures FROM login_attempts WHERE user_id = $1', account.id)).toEqual([])
+    await expectPassword(account.email, PASSWORD)
+  }),
+)
+
+test.concurrent(
+  'login and login at the limit of sessions: all get in, the oldest are revoked, and there are never more than 50',
+  rounds(async (meet) => {
+    const account = await insertAccount(sessionsPerAccount)
+    const responses = await meet(account, times(5, login(account.email, PASSWORD)))
+    expect(sortedStatuses(responses)).toEqual(Array<number>(5).fill(200))
+    const live = new Set(await liveSessions(account))
+    expect(live.size).toBe(sessionsPerAccount)
+    for (const { id } of account.sessions.slice(0, 5)) expect(live).not.toContain(id)
+    for (const { session } of responses) await expectLive(session)
+  }),
+)
+
+test.concurrent(
+  "two accounts signing in, each in the browser of the other's session: both get in, and neither old session is left",
+  rounds(async (meet) => {
+    const [ada, bob] = [await insertAccount(1), await insertAccount(1)]
+    const [adas] = sessionsOf(ada)
+    const [bobs] = sessionsOf(bob)
+    const responses = await meet(ada, [
+      login(ada.email, PASSWORD, bobs.cookie),
+      login(bob.email, PASSWORD, adas.cookie),
+    ])
+    expect(sortedStatuses(responses)).toEqual([200, 200])
+    for (const session of [adas, bobs]) expect(await rowOf(session)).toMatchObject({ reason: 'superseded' })
+    for (const { session } of responses) await expectLive(session)
+  }),
+)
+
+test.concurrent(
+  'login and reset: no session that was opened with the old password survives',
+  rounds(async (meet) => {
+    const account = await insertAccount(1)
+    const token = await insertMailToken(account, 'reset')
+    const [done, ...logins] = await meet(account, [
+      reset(token, OTHER_PASSWORD),
+      ...times(6, login(account.email, PASSWORD)),
+    ])
+    expect(done?.status).toBe(200)
+    for (const response of logins) expect([200, 401]).toContain(response.status)
+    expect(await liveSessions(account)).toEqual([])
+    await expectEnded(logins.map((response) => response.session))
+    await expectPassword(account.email, OTHER_PASSWORD)
+  }),
+)
+
+test('no two calls met in a deadlock', async () => {
   expect(await countDeadlocks()).toBe(0)
 })
-
-async function expectGone(account: InsertedAccount): Promise<void> {
-  const left = await query(
-    `SELECT 1 FROM users WHERE id = $1 UNION ALL SELECT 1 FROM sessions WHERE user_id = $1
-     UNION ALL SELECT 1 FROM one_time_tokens WHERE user_id = $1`,
-    account.id,
-  )
-  expect(left).toEqual([])
-}
