@@ -62,8 +62,8 @@ export const lifetimeSeconds = {
   emailGiveUp: DAY,
   /** How long a consumed token and a sent email are kept, to be able to tell what happened. */
   keepConsumed: 30 * DAY,
-  /** Failed logins at an address without an account. */
-  keepUnknownAttempts: DAY,
+  /** Failed logins, of accounts and of unknown addresses alike: a difference would show which is which. */
+  keepLoginAttempts: 30 * DAY,
   keepEventIp: 90 * DAY,
   /** A year and its report. */
   keepEvents: 400 * DAY,

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { rateLimits } from '../lib/limits.ts'
 import { newBrowser, type Answer, type EndpointName } from './browser.ts'
 import { query } from './database.ts'
+import { runMaintenance } from './fault-operations.ts'
 import { failedBefore, newAddress, OTHER_PASSWORD, registeredPerson, verifiedPerson } from './people.ts'
 
 const WRONG = 'not the right password at all'
@@ -89,5 +90,38 @@ test.each(cases)(
   '[ASVS 6.3.8] [RateLimit 8.2] %s: the same for every kind of address, up to the limit and beyond',
   async (_, endpoint, method, body, most, statuses) => {
     await expectAlike(most, statuses, (email) => newBrowser().send(endpoint, method, { email, ...body }))
+  },
+)
+
+// Ten make the next attempt wait; a hundred lock.
+test.each([
+  [10, '25 hours'],
+  [10, '31 days'],
+  [100, '25 hours'],
+  [100, '31 days'],
+])(
+  '[ASVS 6.3.8] %i wrong passwords and %s later, after maintenance: the same for every kind of address',
+  async (failures, age) => {
+    const kinds = await addresses()
+    await query('DELETE FROM login_attempts')
+    for (const [, email] of kinds) await newBrowser().send('login', 'POST', { email, password: WRONG })
+    await query(
+      'UPDATE login_attempts SET failures = $1, next_attempt_at = now() - $2::interval',
+      failures,
+      age,
+    )
+    expect((await runMaintenance()).status).toBe(200)
+
+    const seen: [string, number[]][] = []
+    for (const [who, email] of kinds) {
+      const statuses: number[] = []
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        statuses.push((await newBrowser().send('login', 'POST', { email, password: WRONG })).status)
+      }
+      seen.push([who, statuses])
+    }
+    const isForgotten = failures < 100 && age === '31 days'
+    const expected = isForgotten ? [401, 401, 401] : [401, 429, 429]
+    expect(seen).toEqual(kinds.map(([who]) => [who, expected]))
   },
 )

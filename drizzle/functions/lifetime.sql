@@ -22,7 +22,7 @@ BEGIN
     WHEN 'email_longest_back_off' THEN RETURN interval '10800 seconds';
     WHEN 'email_give_up' THEN RETURN interval '86400 seconds';
     WHEN 'keep_consumed' THEN RETURN interval '2592000 seconds';
-    WHEN 'keep_unknown_attempts' THEN RETURN interval '86400 seconds';
+    WHEN 'keep_login_attempts' THEN RETURN interval '2592000 seconds';
     WHEN 'keep_event_ip' THEN RETURN interval '7776000 seconds';
     WHEN 'keep_events' THEN RETURN interval '34560000 seconds';
   END CASE;

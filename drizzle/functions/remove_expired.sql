@@ -25,10 +25,10 @@ BEGIN
       DELETE FROM rate_limits WHERE key = ANY (ARRAY(SELECT key FROM rate_limits
         WHERE theoretical_arrival_at < now() LIMIT batch FOR UPDATE SKIP LOCKED));
     WHEN 'login-attempts' THEN
-      -- What was tried at an account is kept as long as the rest, and what is locked as long as the account.
+      -- What is locked stays, for an unknown address as for an account: otherwise the next attempt would tell them apart.
       DELETE FROM login_attempts WHERE key = ANY (ARRAY(SELECT key FROM login_attempts a
-        WHERE next_attempt_at < now() - lifetime('keep_unknown_attempts') AND (user_id IS NULL OR next_attempt_at < consumed_before
-          AND (failures < maximum('locked_at') OR NOT EXISTS (SELECT FROM users WHERE users.id = a.user_id)))
+        WHERE next_attempt_at < now() - lifetime('keep_login_attempts') AND (failures < maximum('locked_at')
+          OR user_id IS NOT NULL AND NOT EXISTS (SELECT FROM users WHERE users.id = a.user_id))
         LIMIT batch FOR UPDATE SKIP LOCKED));
     WHEN 'event-ips' THEN
       -- The bound is given twice, so that younger partitions aren't looked at.
