@@ -69,7 +69,7 @@ export function functionsOf(migrations: readonly string[]): Definitions {
 
 /** Name, parameters and result, of which a change is a new function: `CREATE OR REPLACE` would leave the old one beside it. */
 export function signatureOf(definition: string): string {
-  const signature = /^CREATE OR REPLACE FUNCTION ([^]*?) LANGUAGE /m.exec(definition)?.[1] ?? ''
+  const signature = /^CREATE OR REPLACE FUNCTION ([^]*?)\s+LANGUAGE /m.exec(definition)?.[1] ?? ''
   return signature.replaceAll(/\s+/g, ' ')
 }
 

@@ -7,7 +7,7 @@ import { describeConnection, type Results } from '../lib/db/engine.ts'
 import { environment, environmentFaults, type Environment } from '../lib/env.ts'
 import { isUnavailable } from '../lib/unavailable.ts'
 import { sqlStateOf, withClient } from './database-client.ts'
-import { LEDGER, migrationUrl, readMigrations } from './migrate.ts'
+import { changedSince, LEDGER, migrationUrl, readMigrations } from './migrate.ts'
 import {
   nameTwoDatabases,
   recordedProduction,
@@ -185,13 +185,16 @@ async function checkMigrations(variables: NodeJS.ProcessEnv): Promise<Finding[]>
         'SELECT to_regclass($1)::text AS ledger',
         [LEDGER],
       )
-      if (rows[0]?.ledger === null) return []
-      const { rows: entries } = await client.query<{ name: string }>(`SELECT name FROM ${LEDGER}`)
-      return entries.map((row) => row.name)
+      if (rows[0]?.ledger === null) return new Map<string, string>()
+      const { rows: entries } = await client.query<{ name: string; hash: string }>(
+        `SELECT name, hash FROM ${LEDGER}`,
+      )
+      return new Map(entries.map((row) => [row.name, row.hash]))
     })
-    const pending = known.map(({ name }) => name).filter((name) => !applied.includes(name))
-    const unknown = applied.filter((name) => !known.some((migration) => migration.name === name))
-    const findings: Finding[] = []
+    const pending = known.map(({ name }) => name).filter((name) => !applied.has(name))
+    const unknown = [...applied.keys()].filter((name) => !known.some((migration) => migration.name === name))
+    const changed = known.filter(({ name, hash }) => applied.has(name) && applied.get(name) !== hash)
+    const findings = changed.map(({ name }) => error('migrations', `${changedSince(name)}.`))
     if (pending.length > 0) {
       const message = `Not applied yet: ${pending.join(', ')}.`
       findings.push(error('migrations', message, 'Apply them: npm run migrate'))

@@ -184,9 +184,19 @@ async function notYetApplied(client: Client, migrations: Migration[]): Promise<M
     `CREATE TABLE IF NOT EXISTS ${LEDGER}
      (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
   )
-  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${LEDGER}`)
-  const applied = new Set(rows.map((row) => row.name))
+  const { rows } = await client.query<{ name: string; hash: string }>(`SELECT name, hash FROM ${LEDGER}`)
+  const applied = new Map(rows.map((row) => [row.name, row.hash]))
+  const changed = migrations.find(({ name, hash }) => applied.has(name) && applied.get(name) !== hash)
+  if (changed !== undefined) throw new Error(changedSince(changed.name))
   return migrations.filter(({ name }) => !applied.has(name))
+}
+
+/** What an applied migration did can't be done again, so a change of its file would reach no database that has it. */
+export function changedSince(name: string): string {
+  return (
+    `drizzle/migrations/${name}.sql was changed after this database applied it. Restore the file and put the change ` +
+    'into a new migration; a local database can start over: npm run dev -- --reset'
+  )
 }
 
 /** As `drizzle-kit generate` writes them, oldest first. */
@@ -197,7 +207,8 @@ export async function readMigrations(directory = MIGRATIONS): Promise<Migration[
   return Promise.all(
     journal.entries.map(async ({ tag }) => {
       const text = await readFile(join(directory, `${tag}.sql`), 'utf8')
-      const hash = createHash('sha256').update(text).digest('hex')
+      // The same on a checkout with Windows' line breaks.
+      const hash = createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex')
       return { name: tag, hash, statements: text.split('--> statement-breakpoint') }
     }),
   )

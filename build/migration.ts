@@ -85,8 +85,7 @@ function joined(statements: readonly string[]): string {
 
 /** Throws where there is none: an empty one would equal every other. */
 function requiredSignature(name: string, definition = ''): string {
-  // LANGUAGE may begin the next line.
-  const signature = signatureOf(definition.replaceAll(/\s+LANGUAGE /g, ' LANGUAGE '))
+  const signature = signatureOf(definition)
   if (signature === '') throw new Error(`The signature of ${name} can't be read.`)
   return signature
 }

@@ -135,6 +135,16 @@ describe('npm run doctor', () => {
     ])
   })
 
+  test('a migration whose file was changed after it was applied is an error', async () => {
+    const changed = await emptyDatabase(TEMPLATE_DATABASE)
+    await onDatabase(changed, "UPDATE latchkey.migrations SET hash = 'of another file'")
+    const { code, findings } = await report({ DATABASE_URL: changed })
+    expect([code, findings.filter(({ about }) => about === 'migrations').map(({ level }) => level)]).toEqual([
+      1,
+      ['error'],
+    ])
+  })
+
   test('a database that refuses the role is an error over HTTP and TCP, one that is away is a warning', async () => {
     const refused = new URL(databaseUrl)
     refused.username = 'nobody_known'

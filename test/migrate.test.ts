@@ -120,6 +120,18 @@ test('a migration is applied once, and a later one after it', async () => {
   expect(await rowsOf(url, 'SELECT id FROM latchkey.one')).toEqual([1])
 })
 
+test('a migration that was changed after it was applied is refused, and one with other line breaks is not', async () => {
+  const url = await emptyDatabase()
+  await migrate(url, await migrations('CREATE TABLE latchkey.one (id int);\nSELECT 1'))
+  expect(await migrate(url, await migrations('CREATE TABLE latchkey.one (id int);\r\nSELECT 1'))).toEqual([])
+  const changed = await migrations(
+    'CREATE TABLE latchkey.one (id bigint)',
+    'CREATE TABLE latchkey.two (id int)',
+  )
+  await expect(migrate(url, changed)).rejects.toThrow('0000_test.sql was changed after')
+  expect(await rowsOf(url, OWN_RELATIONS)).toEqual(['migrations', 'migrations_pkey', 'one'])
+})
+
 test('a deploy that is killed in the middle of a migration leaves nothing and blocks nobody', async () => {
   const url = await emptyDatabase()
   const slow = 'CREATE TABLE latchkey.one (id int);--> statement-breakpoint\nSELECT pg_sleep(60);'

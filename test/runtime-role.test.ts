@@ -218,6 +218,18 @@ describe('[ASVS 16.4.2] read_events gives an app each event at least once, and m
     expect(new Set(got).size).toBe(got.length)
   })
 
+  test('after a restore into a server that counts transactions from the start, events can be read again', async () => {
+    const { app, owner } = await stage()
+    await write(owner, 'restored')
+    await owner.query('UPDATE latchkey.events SET xid = (xid::text::bigint + 1000000000)::text::xid8')
+    expect((await read(app, null)).events).toEqual([])
+    await owner.query("UPDATE latchkey.events SET xid = '0'")
+    await write(owner, 'new')
+    await expect
+      .poll(async () => marks((await readOn(app, null)).events).slice(-2))
+      .toEqual(['restored', 'new'])
+  })
+
   test('a text that is no cursor is refused', async () => {
     const { app } = await stage()
     for (const cursor of ['x', '1', '1:x', "1'; --"]) {
