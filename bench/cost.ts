@@ -15,8 +15,8 @@ interface Habit {
 export const MONTHLY_USERS = 1_000_000
 
 /**
- * Somebody comes by on 20 days and stays for less than half an hour, so a visit is two refreshes; signs in anew a little more
- * than once a month, as a session ends after 30 days at the latest; every twentieth is new, every thirtieth forgets the password.
+ * A user visits on 20 days for less than half an hour, so a visit is two refreshes; signs in a little more than once a
+ * month, because a session lasts 30 days at most. Every twentieth user is new, every thirtieth forgets the password.
  */
 export const habits: readonly Habit[] = [
   { operation: 'refresh, a rotation', timesAMonth: 40, cpuOf: 'refresh' },
@@ -46,10 +46,13 @@ export const prices = {
 const SECONDS_A_MONTH = 30 * 24 * 60 * 60
 const HOURS_A_MONTH = 730
 const INSTANCE_GB = 2
+/** What a request's CPU and its time in memory are read from, in `warm`. */
+export const CPU_CONNECTIONS = 16
+export const MEMORY_LATENCY_MS = 5
 /** Of a busy hour, against the average. */
 export const PEAK = 5
 /** Of all invocations; what Vercel keeps warm is its own decision. */
-const COLD_SHARE = 0.01
+export const COLD_SHARE = 0.01
 /** Always on, so that the indexes stay in memory: 1 vCPU, 4 GB. */
 const COMPUTE_UNITS = 1
 /** How long a session's row is kept: to its absolute end. Events stay; a year of them is counted. */
@@ -57,7 +60,7 @@ const SESSION_MONTHS = 1
 const EVENT_MONTHS = 12
 /** Events of a person in a month: each login opens a session, and each session ends in one way or another. */
 const EVENTS_A_MONTH = 1.2 + 0.3 + 0.3 + 0.2
-/** How long a run goes on removing (lib/maintenance.ts). */
+/** How long a run goes on removing (lib/auth/maintenance.ts). */
 const REMOVAL_SECONDS = 60
 const DAYS_A_MONTH = 30
 /** Resend takes so many requests a second from one account unless asked for more (resend.com/docs/api-reference/rate-limit). */
@@ -89,11 +92,11 @@ export function costOf(results: Results): Cost | undefined {
   if (!warm || !growth || !roundTrips || !coldStart) return undefined
 
   const cpuMs = (name: string) =>
-    warm.rows.find((row) => row.name === name && row.connections === 16 && row.latencyMs === 0)
+    warm.rows.find((row) => row.name === name && row.connections === CPU_CONNECTIONS && row.latencyMs === 0)
       ?.cpuMsPerRequest.median ?? 0
   const wallMs = (name: string) =>
-    warm.rows.find((row) => row.name === name && row.connections === 1 && row.latencyMs === 5)?.p50Ms
-      .median ?? 0
+    warm.rows.find((row) => row.name === name && row.connections === 1 && row.latencyMs === MEMORY_LATENCY_MS)
+      ?.p50Ms.median ?? 0
   const databaseMs = (operation: string) =>
     growth.statements
       .filter((row) => row.operation === operation)
@@ -139,11 +142,11 @@ export function costOf(results: Results): Cost | undefined {
       dollars: storageGb * prices.neonStorageGbMonth,
     },
     {
-      what: 'Neon, transfer of answers',
+      what: 'Neon, transfer of responses',
       amount: `${transferGb.toFixed(0)} GB, ${prices.neonTransferGbIncluded} of them included`,
       dollars: transferPaid * prices.neonTransferGb,
     },
-    { what: 'Resend, mails', amount: `${(mails / 1000).toFixed(0)} thousand`, dollars: mailDollars(mails) },
+    { what: 'Resend, emails', amount: `${(mails / 1000).toFixed(0)} thousand`, dollars: mailDollars(mails) },
   ]
   const refreshesPerSecond = (MONTHLY_USERS * 40) / SECONDS_A_MONTH
   return {
@@ -200,7 +203,7 @@ function bottlenecksOf({ cpuMs, databaseCpuHours, mails, growth }: Loads): Bottl
       monthlyUsers: (removedARun / (dailySessions + dailyBuckets + dailyEvents)) * MONTHLY_USERS,
     },
     {
-      what: 'Mails, before Resend is asked for a higher rate',
+      what: 'Emails, before Resend is asked for a higher rate',
       capacity: `${MAILS_PER_SECOND} a second; later ones wait in the outbox`,
       monthlyUsers: (MAILS_PER_SECOND / peakShare(mails)) * MONTHLY_USERS,
     },

@@ -1,7 +1,7 @@
 /**
- * Neon's SQL over HTTP in front of Postgres, which explains and times each statement before it runs it: first in a savepoint
- * that is rolled back, then for good. A statement here is a call of a function, whose plan says nothing, so the plans of
- * the statements inside it come from `auto_explain`.
+ * Neon's SQL over HTTP in front of Postgres. It explains and times each statement in a savepoint that is rolled back, then
+ * runs it. A statement is a call of a function, whose own plan says nothing, so the plans of the statements inside it come
+ * from `auto_explain`, on request only: writing them takes longer than the statements.
  */
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -14,7 +14,7 @@ export interface ExplainedStatement {
   executionMs: number
   /** Pages looked at. */
   pages: number
-  /** Of the statements that ran inside it. */
+  /** Of the statements inside it, where `withPlans` was set. */
   plans: PlanNode[]
 }
 
@@ -33,6 +33,7 @@ export interface ExplainingGateway {
   url: string
   /** Whose database gets the next statements. */
   database: Client | undefined
+  withPlans: boolean
   /** Of the requests since it was emptied. */
   seen: ExplainedStatement[]
   /** Resolves when nothing runs, also of those who no longer wait. */
@@ -72,6 +73,7 @@ export async function startExplainingGateway(): Promise<ExplainingGateway> {
   const gateway: ExplainingGateway = {
     url: `http://${LOOPBACK}:${port}/sql`,
     database: undefined,
+    withPlans: false,
     seen: [],
     idle: () => latest,
     async close() {
@@ -89,7 +91,7 @@ export async function startExplainingGateway(): Promise<ExplainingGateway> {
     await database.query('BEGIN')
     try {
       for (const statement of statements) {
-        gateway.seen.push(await explain(database, statement))
+        gateway.seen.push(await explain(database, statement, gateway.withPlans))
         results.push(await run(database, statement))
       }
       await database.query('COMMIT')
@@ -102,11 +104,10 @@ export async function startExplainingGateway(): Promise<ExplainingGateway> {
   return gateway
 }
 
-/** From then on each statement inside a function is a notice with its plan. Needs a superuser. */
-export async function explainNested(database: Client): Promise<void> {
+/** Makes `withPlans` possible on this connection. Needs a superuser. */
+export async function loadAutoExplain(database: Client): Promise<void> {
   await database.query(`
     LOAD 'auto_explain';
-    SET auto_explain.log_min_duration = 0;
     SET auto_explain.log_nested_statements = on;
     SET auto_explain.log_analyze = on;
     SET auto_explain.log_timing = off;
@@ -114,7 +115,11 @@ export async function explainNested(database: Client): Promise<void> {
     SET auto_explain.log_level = 'notice'`)
 }
 
-async function explain(database: Client, { query, params = [] }: Statement): Promise<ExplainedStatement> {
+async function explain(
+  database: Client,
+  { query, params = [] }: Statement,
+  withPlans: boolean,
+): Promise<ExplainedStatement> {
   const plans: PlanNode[] = []
   const keep = ({ message = '' }: { message?: string | undefined }) => {
     const json = /^duration: [^{]*plan:\s*(\{.*\})\s*$/s.exec(message)?.[1]
@@ -123,6 +128,7 @@ async function explain(database: Client, { query, params = [] }: Statement): Pro
     plans.push(explained.Plan)
   }
   await database.query('SAVEPOINT explained')
+  if (withPlans) await database.query('SET LOCAL auto_explain.log_min_duration = 0')
   database.on('notice', keep)
   const { rows } = await database.query<{ 'QUERY PLAN': Explained[] }>(
     `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) ${query}`,

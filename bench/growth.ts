@@ -9,7 +9,7 @@ import { migrate } from '../build/migrate.ts'
 import { buildFunctions } from './built.ts'
 import { deployHere, type Deployment } from './deployment.ts'
 import {
-  explainNested,
+  loadAutoExplain,
   scansOf,
   startExplainingGateway,
   type ExplainedStatement,
@@ -122,6 +122,7 @@ interface Scale {
   database: Client
   operations: Operation[]
   timings: Map<string, ExplainedStatement[]>
+  scans: Map<string, string[]>
 }
 
 const stack = await startBenchStack()
@@ -169,8 +170,8 @@ async function seededScale(name: string, users: number): Promise<Scale> {
   const people = await gatherPeople({ databaseUrl, passwordHash: stack.passwordHash, existing: users })
   const operations = await operationsOf(people, stack.passwordHash)
   const database = await connect(databaseUrl)
-  await explainNested(database)
-  return { users, databaseUrl, people, database, operations, timings: new Map() }
+  await loadAutoExplain(database)
+  return { users, databaseUrl, people, database, operations, timings: new Map(), scans: new Map() }
 }
 
 /** With the indexes away meanwhile: filling them at the end takes a third of the time. */
@@ -225,22 +226,28 @@ async function namedDefinitions(
 async function explainStatements(small: Scale, large: Scale): Promise<StatementRow[]> {
   const deployment = await deployHere()
   const names = small.operations.map(({ name }) => name).filter((name) => !UNEXPLAINED.has(name))
-  // The first round is not counted.
+  // The first round is for the plans and is not counted.
   for (let round = -1; round < rounds; round += 1) {
     for (const [place, name] of names.entries()) {
       if (round >= SLOW_ROUNDS && isSlow(large, `${place}`)) continue
       for (const scale of round % 2 === 0 ? [small, large] : [large, small]) {
+        explaining.withPlans = round < 0
         const seen = await explainOperation(deployment, scale, name)
-        if (round >= 0) keepTimings(scale, `${place}`, seen)
+        if (round < 0) keepScans(scale, `${place}`, seen)
+        else keepTimings(scale, `${place}`, seen)
       }
     }
   }
-  // Once, as it removes what it finds: its time is that of so many rows, and its plan is what is of interest.
+  // Once for the plans and once for the time, as each run removes a batch.
   const { now } = Date
   for (const scale of [small, large]) {
     // It goes on for a minute, which is over each time it looks at the clock: after one batch of each table.
     let looks = 0
     Date.now = () => now() + MAINTENANCE_MS * looks++
+    explaining.withPlans = true
+    keepScans(scale, `${names.length}`, await explainOperation(deployment, scale, MAINTENANCE))
+    looks = 0
+    explaining.withPlans = false
     keepTimings(scale, `${names.length}`, await explainOperation(deployment, scale, MAINTENANCE))
     Date.now = now
   }
@@ -281,6 +288,10 @@ function keepTimings({ timings }: Scale, operation: string, seen: ExplainedState
   }
 }
 
+function keepScans({ scans }: Scale, operation: string, seen: ExplainedStatement[]): void {
+  for (const [statement, { plans }] of seen.entries()) scans.set(`${operation}/${statement}`, scansOf(plans))
+}
+
 function rowsOf(operation: string, place: string, small: Scale, large: Scale): StatementRow[] {
   const rows: StatementRow[] = []
   for (let statement = 0; ; statement += 1) {
@@ -302,7 +313,7 @@ function rowsOf(operation: string, place: string, small: Scale, large: Scale): S
       growth: Number((largeMs.median / smallMs.median).toFixed(2)),
       smallPages: pages(ofSmall),
       largePages: pages(ofLarge),
-      scans: last === undefined ? [] : scansOf(last.plans),
+      scans: large.scans.get(key) ?? [],
     })
   }
 }
@@ -381,8 +392,9 @@ async function maintainFor(port: number): Promise<MaintenanceRun[]> {
 
 async function tableSizes(database: Client): Promise<Record<string, number>> {
   const { rows } = await database.query<{ name: string; mb: number }>(
-    `SELECT relname AS name, pg_total_relation_size(oid)::float8 / 1e6 AS mb FROM pg_class
-     WHERE relkind = 'r' AND relnamespace = 'latchkey'::regnamespace ORDER BY 2 DESC LIMIT 4`,
+    `SELECT table_name AS name, sum(pg_total_relation_size(oid))::float8 / 1e6 AS mb
+     FROM pg_class, LATERAL (SELECT relname FROM pg_class root WHERE root.oid = coalesce(pg_partition_root(pg_class.oid), pg_class.oid)) t (table_name)
+     WHERE relkind = 'r' AND relnamespace = 'latchkey'::regnamespace GROUP BY 1 ORDER BY 2 DESC LIMIT 4`,
   )
   return Object.fromEntries(rows.map(({ name, mb }) => [name, Math.round(mb)]))
 }

@@ -1,9 +1,10 @@
-/** `npm run bench`: one bench after the other; `--peers` takes the others along. Endurance runs apart: `npm run bench:endurance`. */
+/** `npm run bench`: one bench after the other; `--peers` includes the competitors. Not endurance: `npm run bench:endurance`. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 const benches = [
   'round-trips',
+  'statements',
   'cold-start',
   'warm',
   'growth',
