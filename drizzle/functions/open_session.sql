@@ -15,9 +15,11 @@ DECLARE
   absolute interval := CASE WHEN p_persistent THEN lifetime('session_absolute') ELSE lifetime('short_session_absolute') END;
   expires_at timestamptz := coalesce(p_absolute_expires_at, now() + absolute);
 BEGIN
-  PERFORM FROM sessions WHERE id = ANY (excess || p_supersedes) ORDER BY id FOR NO KEY UPDATE;
-  PERFORM revoke_sessions(ARRAY[p_supersedes], 'superseded', p_request);
-  PERFORM revoke_sessions(excess, 'session-limit', p_request);
+  IF p_supersedes IS NOT NULL OR excess <> '{}' THEN
+    PERFORM FROM sessions WHERE id = ANY (excess || p_supersedes) ORDER BY id FOR NO KEY UPDATE;
+    PERFORM revoke_sessions(ARRAY[p_supersedes], 'superseded', p_request);
+    PERFORM revoke_sessions(excess, 'session-limit', p_request);
+  END IF;
 
   INSERT INTO sessions (id, user_id, family_hash, method, persistent, idle_expires_at, absolute_expires_at,
     client, ip, last_client, last_ip)
