@@ -116,8 +116,8 @@ export const variables: readonly Variable[] = [
   {
     name: 'DATABASE_CA',
     section: 'Database',
-    what: "The certificate authority that signed the database's certificate, where it isn't a public one.",
-    format: 'PEM text',
+    what: "The certificate authority that signed the database's certificate, if it isn't a public one. Only this one is trusted then, instead of the public ones.",
+    format: 'PEM text with its line breaks',
     unset: 'the public authorities',
     example: '-----BEGIN CERTIFICATE-----…-----END CERTIFICATE-----',
     wrong: ['/etc/ssl/ca.pem'],

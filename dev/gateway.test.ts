@@ -413,7 +413,7 @@ describe('the door', () => {
 })
 
 describe('Postgres killed', () => {
-  it('is 5xx to the request in flight and to later ones, and all is there again after its restart', async () => {
+  it('closes the connection of the request in flight, is 5xx to later ones, and all is there again after its restart', async () => {
     const sql = neon(url)
     await sql`INSERT INTO things VALUES (1, 'kept')`
     const inFlight = failureOf(sql`SELECT pg_sleep(30)`)
@@ -421,7 +421,7 @@ describe('Postgres killed', () => {
       async () => (await sql`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`).length > 0,
     )
     await postgres.kill()
-    expect((await inFlight).message).toMatch(/HTTP status 5/)
+    expect((await inFlight).message).toMatch(/connection closed|terminating connection/)
     expect((await failureOf(sql`SELECT 1`)).message).toMatch(/HTTP status 5/)
 
     const port = Number(new URL(url).port)

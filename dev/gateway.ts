@@ -166,9 +166,9 @@ function send(response: ServerResponse, answer: Answer): void {
   response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
 }
 
-/** The shape Neon's proxy gives an error that Postgres did not raise: all the fields, and an empty code. */
+/** The shape Neon's proxy gives an error that Postgres did not raise: all the fields, code and severity empty. */
 function failure(status: number, message: string): Answer {
-  const fields = ERROR_FIELDS.map((field) => [field, field === 'code' ? '' : null])
+  const fields = ERROR_FIELDS.map((field) => [field, field === 'code' || field === 'severity' ? '' : null])
   return { status, body: JSON.stringify({ message, ...Object.fromEntries(fields) }) }
 }
 
@@ -296,9 +296,8 @@ async function execute(
   try {
     return { status: 200, body: JSON.stringify(await perform(client, work, headers)) }
   } catch (error) {
-    const isLost = isConnectionLost(error)
-    if (isLost) discard = true
-    return errorAnswer(error, isLost ? 500 : 400)
+    if (isConnectionLost(error)) discard = true
+    return errorAnswer(error, 400)
   } finally {
     running.delete(cancel)
     response.off('close', onClose)
@@ -399,7 +398,8 @@ const ERROR_FIELDS = [
 ] as const
 
 function errorAnswer(error: unknown, status: number): Answer {
-  if (!(error instanceof DatabaseError)) return failure(status, messageOf(error))
+  if (!(error instanceof DatabaseError))
+    return failure(status, status === 400 ? 'connection closed' : messageOf(error))
   const fields = ERROR_FIELDS.map((field) => [field, error[field] ?? null])
   return { status, body: JSON.stringify({ message: error.message, ...Object.fromEntries(fields) }) }
 }

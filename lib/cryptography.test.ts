@@ -27,6 +27,7 @@ const USES: [file: string, from: string, ...names: string[]][] = [
   ['lib/breached-passwords.ts', 'node:crypto', 'createHash'],
   ['lib/client.ts', 'node:crypto', 'randomUUID'],
   ['lib/device-cookie.ts', 'node:crypto', 'randomBytes'],
+  ['lib/env.ts', 'node:crypto', 'X509Certificate'],
   ['lib/imported-hashes.ts', 'bcryptjs', 'compare'],
   ['lib/imported-hashes.ts', 'node:crypto', 'scrypt', 'timingSafeEqual'],
   ['lib/keys.ts', 'jose', 'calculateJwkThumbprint'],

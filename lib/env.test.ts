@@ -1,3 +1,4 @@
+import { localhostCertificate } from '../test/certificate.ts'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -147,6 +148,15 @@ describe('the environment', () => {
     ['DATABASE_URL', 'mysql://app:pw@db.example.com/app', /postgresql/],
     ['DATABASE_URL', 'postgresql://db.example.com', /postgresql/],
     ['DATABASE_URL', 'postgresql://app:pw@localhost/app', /this machine/],
+    ['DATABASE_URL', 'postgresql://app:pw@LOCALHOST./app', /this machine/],
+    ['DATABASE_URL', 'postgresql://app:pw@%6cocalhost/app', /this machine/],
+    ['DATABASE_URL', 'postgresql://app:pw@[::1]/app', /this machine/],
+    ['DATABASE_URL', 'postgresql://app:pw@localhost/app?host=db.example.com', /before the question mark/],
+    ['DATABASE_URL', 'postgresql://app:pw@db.example.com/app?host=localhost', /before the question mark/],
+    ['DATABASE_URL', 'postgresql://app:pw@db.example.com/app?port=1', /before the question mark/],
+    ['DATABASE_URL', 'postgresql://app:pw@%2Fvar%2Frun/app', /with user, password/],
+    ['DATABASE_URL', 'postgresql://app@db.example.com/app', /with user, password/],
+    ['DATABASE_URL', 'postgresql://app:pw@%zz.db.example.com/app', /with user, password/],
     ['NEON_FETCH_ENDPOINT', 'http://127.0.0.1:54330/sql', /local development only/],
     ['RESEND_BASE_URL', 'http://127.0.0.1:54331', /local development only/],
     ['RESEND_API_KEY', 'sk_live_1', /Resend/],
@@ -196,6 +206,24 @@ describe('the environment', () => {
     expect(faultsOf({ RESEND_API_KEY: 're_xxxxxxxxx' })['RESEND_API_KEY']).toMatch(/an example/)
     for (const url of ['postgresql://app@db.example.com/app', 'postgresql://app:@db.example.com/app']) {
       expect(faultsOf({ DATABASE_URL: url })['DATABASE_URL']).toMatch(/with user, password/)
+    }
+  })
+
+  test('DATABASE_CA takes one certificate or more, and none that Node would ignore', () => {
+    const [{ cert: one }, { cert: other }] = [localhostCertificate(), localhostCertificate()]
+    for (const good of [one, one + other, `\n${one}\n`]) {
+      expect(faultsOf({ DATABASE_CA: good })).toEqual({})
+    }
+    for (const bad of [
+      one.replaceAll('\n', ''),
+      one.replaceAll('\n', ' '),
+      one.replaceAll('\n', String.raw`\n`),
+      one.slice(0, -30),
+      one.replace(/MI.{20}/, ''),
+      `${one}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+      one.replaceAll('CERTIFICATE', 'PUBLIC KEY'),
+    ]) {
+      expect(faultsOf({ DATABASE_CA: bad })['DATABASE_CA'], bad).toMatch(/with its line breaks/)
     }
   })
 

@@ -2,7 +2,9 @@
  * The environment, parsed once at cold start. Every fault is reported at once, by key and by what to do,
  * never by value. The deploy runs the same check.
  */
+import { X509Certificate } from 'node:crypto'
 import * as z from 'zod/mini'
+import { isLoopback, parseDatabaseUrl } from './database-url.ts'
 import { EmailAddress, normalizeEmail } from './email-address.ts'
 
 export interface Environment {
@@ -164,10 +166,11 @@ export function schemaFor(stage: Stage) {
       }),
     ),
     DATABASE_URL: variable("missing; copy the pooled connection string from your database's dashboard").check(
-      z.refine(isDatabaseUrl, {
-        error: 'not a postgresql:// address with user, password, host and database',
+      z.refine((url) => Boolean(parseDatabaseUrl(url)?.password), {
+        error:
+          'not a postgresql:// address with user, password, host and database, each of them before the question mark',
       }),
-      z.refine((url) => local || !isDatabaseUrl(url) || !isLoopback(new URL(url).hostname), {
+      z.refine((url) => local || !isLoopback(parseDatabaseUrl(url)?.host ?? ''), {
         error: 'names this machine; a deployment needs a database it can reach',
       }),
     ),
@@ -180,12 +183,10 @@ export function schemaFor(stage: Stage) {
     ),
     DATABASE_CA: z.optional(
       z.string().check(
-        z.refine(
-          (text) => /^-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\s*$/.test(text.trim()),
-          {
-            error: 'not a certificate; paste the PEM text, from -----BEGIN CERTIFICATE----- on',
-          },
-        ),
+        z.refine(isCertificate, {
+          error:
+            'not a certificate; paste the PEM text with its line breaks, from -----BEGIN CERTIFICATE----- on',
+        }),
       ),
     ),
     NEON_FETCH_ENDPOINT: z.optional(
@@ -316,16 +317,16 @@ function isRandomSecret(secret: string): boolean {
   return /^[A-Za-z0-9+/_-]{43,}={0,2}$/.test(secret) && different >= 22
 }
 
-function isDatabaseUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  return (
-    /^postgres(?:ql)?:$/.test(url.protocol) &&
-    url.username !== '' &&
-    url.password !== '' &&
-    url.hostname !== '' &&
-    url.pathname.length > 1
-  )
+/** One or more in PEM. Node would ignore one that it can't read, such as one whose line breaks were lost. */
+function isCertificate(text: string): boolean {
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----/g) ?? []
+  const rest = certificates.reduce((left, one) => left.replace(one, ''), text)
+  if (certificates.length === 0 || /-----/.test(rest)) return false
+  try {
+    return certificates.every((one) => new X509Certificate(one).raw.length > 0)
+  } catch {
+    return false
+  }
 }
 
 function isPlainHttps(text: string): boolean {
@@ -336,19 +337,6 @@ function isPlainHttps(text: string): boolean {
 
 function isLoopbackUrl(text: string): boolean {
   return URL.canParse(text) && isLoopback(new URL(text).hostname)
-}
-
-function isLoopback(hostname: string): boolean {
-  const name = hostname.toLowerCase().replace(/\.$/, '')
-  return (
-    name === 'localhost' ||
-    name.endsWith('.localhost') ||
-    name.startsWith('127.') ||
-    name === '0.0.0.0' ||
-    name === '[::1]' ||
-    name === '[::]' ||
-    name === '::1'
-  )
 }
 
 const variables: Variables = process.env

@@ -91,7 +91,10 @@ describe("what Neon's proxy says in front of Postgres, where it has no SQLSTATE"
       /^refused: .*endpoint/,
     ],
     [500, 'Too many connections attempts', /^refused: .*limit/],
-    [500, 'Control plane request failed', /^NeonDbError$/],
+    [400, 'This address 203.0.113.7 comes from a blocked network.', /^refused: .*allow list/],
+    [400, 'The requested endpoint cannot be found.', /^refused: .*endpoint/],
+    [400, 'Something new of 203.0.113.7', /^Neon's proxy refused$/],
+    [500, 'Control plane request failed', /^HTTP 500$/],
   ] as const)('%d %s: 503, and the log has our own word for it', async (status, message, reason) => {
     gateway.fault = () => ({ kind: 'proxy-refusal', status, message })
     const answer = await newBrowser().send('login', 'POST', { email: 'a@example.org', password: PASSWORD })
@@ -103,6 +106,17 @@ describe("what Neon's proxy says in front of Postgres, where it has no SQLSTATE"
     const line = logged.map((text) => JSON.parse(text)).find(({ event }) => event === 'unavailable')
     expect(line.reason).toMatch(reason)
     expect(logged.join()).not.toMatch(/neondb_owner|203\.0\.113/)
+  })
+})
+
+describe('a connection between the proxy and Postgres that closes', () => {
+  test('is a lost call, which a read makes once more', async () => {
+    gateway.fault = ({ index }) =>
+      index === 0 ? { kind: 'proxy-refusal', status: 400, message: 'connection closed' } : undefined
+    const nobody = { family_hash: null, counter: null, session_id: null }
+    expect(await call(findSession, nobody, { retry: true })).toEqual({ kind: 'signed-out' })
+    gateway.requests.length = 0
+    expect(await reasonOf(call(findSession, nobody))).toBe('ECONNRESET')
   })
 })
 

@@ -355,16 +355,15 @@ test.each([
 ])(
   '[ASVS 12.3.2] the certificate of a database elsewhere is verified, whatever its address says: %s',
   (query) => {
-    const { connectionString, ssl } = connectionTo(`postgresql://u:p%40w@db.example.com/app${query}`)
-    // What pg uses after merging both.
-    const made = new Client({ connectionString, ssl })
+    const connection = connectionTo(`postgresql://u:p%40w@db.example.com/app${query}`)
+    const made = new Client(connection)
     expect(made).toMatchObject({
       ssl: { rejectUnauthorized: true },
       host: 'db.example.com',
       password: 'p@w',
       database: 'app',
     })
-    expect(ssl).toEqual({ rejectUnauthorized: true })
+    expect(connection.ssl).toEqual({ rejectUnauthorized: true })
   },
 )
 

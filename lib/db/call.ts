@@ -2,6 +2,7 @@
  * The one way to the engine: a call is one statement, and one round trip. What a driver throws never leaves lib/db: its
  * messages carry statements and parameters.
  */
+import { parseDatabaseUrl } from '../database-url.ts'
 import { environment } from '../env.ts'
 import { countRoundTrip } from '../request-record.ts'
 import { unavailable } from '../unavailable.ts'
@@ -93,7 +94,8 @@ export async function call<Op extends AnyOperation>(
 /** Neon over HTTP; any other Postgres over TCP, by modules that are loaded only then. */
 async function query(text: string, values: unknown[]): Promise<unknown> {
   const { databaseUrl, neonFetchEndpoint } = environment()
-  if (neonFetchEndpoint !== undefined || new URL(databaseUrl).hostname.endsWith('.neon.tech')) {
+  const isNeon = parseDatabaseUrl(databaseUrl)?.host.endsWith('.neon.tech') === true
+  if (neonFetchEndpoint !== undefined || isNeon) {
     return queryOverHttp(text, values)
   }
   const { queryOverTcp } = await import('./tcp.ts')
@@ -134,7 +136,7 @@ function mapped(error: unknown): Error {
     const reason = `${sqlState}: the database does not have the functions of this version; run npm run migrate`
     return unavailable('unavailable', RETRY_AFTER_SECONDS, reason)
   }
-  if (!TRANSIENT_CLASSES.has(sqlState.slice(0, 2))) return error
+  if (!error.isFatal && !TRANSIENT_CLASSES.has(sqlState.slice(0, 2))) return error
   const fix = FIXES.get(sqlState.slice(0, 2))
   return unavailable('unavailable', RETRY_AFTER_SECONDS, fix === undefined ? sqlState : `${sqlState}: ${fix}`)
 }

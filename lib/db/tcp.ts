@@ -1,13 +1,13 @@
 /**
- * The engine over Postgres' own protocol, for a host that isn't Neon's. `pg` is loaded only then. Nothing is set at the
- * start of a connection and no statement is named, so PgBouncer may stand in between, also in transaction mode.
+ * The engine over Postgres' own protocol, for a host that isn't Neon's. `pg` is loaded only then. No startup parameters
+ * and no named statements, so PgBouncer may stand in between, in transaction mode, too.
  */
 import { environment } from '../env.ts'
-import { ConnectionError, failureCode, QueryError } from './errors.ts'
+import { connectionError, ConnectionError, QueryError } from './errors.ts'
 import { DATABASE_TIMEOUT_MS } from './http.ts'
 import { connectionTo } from './tls.ts'
 
-/** Longer than Vercel keeps an idle instance's functions waiting would keep it alive for nothing. */
+/** A frozen instance can't close its connections, so they are closed soon. */
 const IDLE_MS = 5_000
 
 type Send = (text: string, values: unknown[]) => Promise<unknown>
@@ -33,7 +33,7 @@ async function connect(): Promise<Send> {
     query_timeout: DATABASE_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_MS,
   })
-  // An idle connection that breaks is replaced at the next call; unheard, its error would end the process.
+  // A broken idle connection is replaced by the next call; without a listener its error would end the process.
   pool.on('error', () => undefined)
   attachDatabasePool(pool)
   return async (text, values) => {
@@ -42,25 +42,21 @@ async function connect(): Promise<Send> {
       return rows[0]?.result
     } catch (error) {
       if (error instanceof DatabaseError && error.code !== undefined) {
-        throw new QueryError({ code: error.code, table: error.table, constraint: error.constraint })
+        const { code, table, constraint, severity } = error
+        throw new QueryError({ code, table, constraint, severity })
       }
-      throw new ConnectionError(reasonOf(error), isLost(error))
+      throw driverError(error)
     }
   }
 }
 
-/** `pg` has words and no codes for a time that is up: they are constant, and hold nothing of the address. */
-function isTimeout(error: unknown): boolean {
-  return error instanceof Error && /timeout/i.test(error.message)
-}
-
-function reasonOf(error: unknown): string {
-  return isTimeout(error) ? 'TimeoutError' : failureCode(error)
-}
-
-function isLost(error: unknown): boolean {
-  return (
-    !isTimeout(error) &&
-    !(error instanceof Error && 'code' in error && /CERT|SELF_SIGNED/.test(String(error.code)))
-  )
+/** `pg` has only messages for these. They are constant and hold nothing of the address. */
+function driverError(error: unknown): ConnectionError {
+  const message = error instanceof Error ? error.message : ''
+  if (/timeout/i.test(message)) return new ConnectionError('TimeoutError', false)
+  if (/connection (?:terminated|ended)/i.test(message)) return new ConnectionError('ECONNRESET', true)
+  if (/does not support SSL/i.test(message)) {
+    return new ConnectionError("refused: the database doesn't offer TLS; turn it on there", false)
+  }
+  return connectionError(error)
 }

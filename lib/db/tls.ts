@@ -1,21 +1,24 @@
-/** How a Postgres is reached by TCP: the server's certificate is always verified, but on this machine, where there is none. */
-
-/** What of an address decides about TLS at `pg`, which takes `sslmode=no-verify` and even no word of it at all. */
-const TLS_PARAMETERS = ['ssl', 'sslmode', 'sslrootcert', 'uselibpqcompat']
-const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
+/** How a Postgres is reached over TCP: with a verified certificate, except on this machine, where there is none. */
+import { isLoopback, parseDatabaseUrl } from '../database-url.ts'
 
 export interface TcpConnection {
-  connectionString: string
+  host: string
+  port: number
+  user: string
+  password: string
+  database: string
   ssl: false | { rejectUnauthorized: true; ca?: string }
 }
 
-/** `ca` is a certificate authority (PEM) to trust in place of the public ones, such as a managed database's own. */
+/**
+ * For `pg`, which gets the parts and never the address: what decides about TLS is what it connects to. `ca` (PEM) is
+ * trusted instead of the public authorities. Throws for an address that can't be used, without showing it.
+ */
 export function connectionTo(databaseUrl: string, ca?: string): TcpConnection {
-  const url = new URL(databaseUrl)
-  for (const name of TLS_PARAMETERS) url.searchParams.delete(name)
-  const isLoopback = LOOPBACK_NAMES.has(url.hostname)
+  const address = parseDatabaseUrl(databaseUrl)
+  if (address === undefined) throw new Error('The database address is not one that can be used.')
   return {
-    connectionString: url.href,
-    ssl: isLoopback ? false : { rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
+    ...address,
+    ssl: isLoopback(address.host) ? false : { rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
   }
 }
