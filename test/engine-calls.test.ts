@@ -431,7 +431,7 @@ const scenarios: Scenarios = {
       ]
     },
     limited: async () => {
-      const account = await signedIn()
+      const account = await changeSessions(await signedIn(), 'rotated_at = now()')
       const family = Buffer.from(shownBy(account).family_hash).toString('hex')
       await useUpOf(rateLimits.refreshBySession, family)
       return [await rotate(account), limited]

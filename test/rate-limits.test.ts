@@ -236,6 +236,14 @@ describe('how often', () => {
     expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
   })
 
+  test('the refresh that rotates is not counted, so an empty bucket holds up nobody for longer than the reuse interval', async () => {
+    const { browser } = await signedInPerson()
+    await countUntilLimited(90, () => browser.send('refresh', 'POST', {}))
+    await query("UPDATE sessions SET rotated_at = rotated_at - interval '31 seconds'")
+    expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
+    expect((await browser.send('refresh', 'POST', {})).status).toBe(429)
+  })
+
   test('[ASVS 2.4.1] the link of a registration can be presented 30 times a day, consumed or not', async () => {
     const person = await registeredPerson()
     const token = tokenIn(await newestMailTo(person.email))

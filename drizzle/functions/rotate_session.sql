@@ -8,14 +8,19 @@
 CREATE OR REPLACE FUNCTION latchkey.rotate_session(p_family_hash bytea, p_presented bigint, p_request jsonb)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = latchkey, pg_temp AS $$
 DECLARE
-  retry_after integer := consume_rate_limit('refresh-session', subject_key('refresh-session', encode(p_family_hash, 'hex')));
+  retry_after integer;
   reuse_interval interval := lifetime('reuse_interval');
   in_interval boolean;
   recovers boolean;
   s sessions;
   u users;
 BEGIN
-  IF retry_after IS NOT NULL THEN RETURN limited(retry_after); END IF;
+  SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash;
+  -- A rotation is due once an interval, so it isn't counted.
+  IF p_presented IS DISTINCT FROM s.counter OR s.rotated_at > now() - reuse_interval THEN
+    retry_after := consume_rate_limit('refresh-session', subject_key('refresh-session', encode(p_family_hash, 'hex')));
+    IF retry_after IS NOT NULL THEN RETURN limited(retry_after); END IF;
+  END IF;
   SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash FOR NO KEY UPDATE;
   SELECT * INTO u FROM users WHERE id = s.user_id;
   IF s.id IS NULL OR u.disabled_at IS NOT NULL OR p_presented > s.counter OR s.revoked_at IS NOT NULL OR s.idle_expires_at <= now() THEN

@@ -131,6 +131,12 @@ CREATE VIEW "latchkey"."accounts" WITH (security_barrier = true) AS (select "id"
 --> statement-breakpoint
 CREATE TABLE "latchkey"."events_default" PARTITION OF "latchkey"."events" DEFAULT;
 --> statement-breakpoint
+ALTER TABLE "latchkey"."sessions" SET (fillfactor = 70);
+--> statement-breakpoint
+ALTER TABLE "latchkey"."rate_limits" SET (fillfactor = 70);
+--> statement-breakpoint
+ALTER TABLE "latchkey"."login_attempts" SET (fillfactor = 70);
+--> statement-breakpoint
 SET LOCAL check_function_bodies = off;
 --> statement-breakpoint
 CREATE OR REPLACE FUNCTION latchkey.admin_disable(p_user_id uuid, p_request jsonb) RETURNS jsonb LANGUAGE plpgsql SET search_path = latchkey, pg_temp AS $$
@@ -1243,14 +1249,19 @@ END $$;
 CREATE OR REPLACE FUNCTION latchkey.rotate_session(p_family_hash bytea, p_presented bigint, p_request jsonb)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = latchkey, pg_temp AS $$
 DECLARE
-  retry_after integer := consume_rate_limit('refresh-session', subject_key('refresh-session', encode(p_family_hash, 'hex')));
+  retry_after integer;
   reuse_interval interval := lifetime('reuse_interval');
   in_interval boolean;
   recovers boolean;
   s sessions;
   u users;
 BEGIN
-  IF retry_after IS NOT NULL THEN RETURN limited(retry_after); END IF;
+  SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash;
+  -- A rotation is due once an interval, so it isn't counted.
+  IF p_presented IS DISTINCT FROM s.counter OR s.rotated_at > now() - reuse_interval THEN
+    retry_after := consume_rate_limit('refresh-session', subject_key('refresh-session', encode(p_family_hash, 'hex')));
+    IF retry_after IS NOT NULL THEN RETURN limited(retry_after); END IF;
+  END IF;
   SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash FOR NO KEY UPDATE;
   SELECT * INTO u FROM users WHERE id = s.user_id;
   IF s.id IS NULL OR u.disabled_at IS NOT NULL OR p_presented > s.counter OR s.revoked_at IS NOT NULL OR s.idle_expires_at <= now() THEN
