@@ -2,10 +2,10 @@ import { defineConfig } from 'vitest/config'
 
 /** Those that look at nothing on the way between the functions and the database. */
 const OVER_TCP =
-  'test/{account,lifecycle,login,logout,mail-code,refresh,register,reset,sessions,verify}.test.ts'
+  'test/endpoints/{account,lifecycle,login,logout,one-time-code,refresh,register,reset,sessions,verify}.test.ts'
 
 const endpoints = {
-  setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
+  setupFiles: ['test/support/setup-environment.ts', 'test/support/setup-stack.ts'],
   testTimeout: 30_000,
   hookTimeout: 60_000,
 }
@@ -17,8 +17,8 @@ export default defineConfig({
       {
         test: {
           name: 'lib',
-          include: ['lib/**/*.test.ts'],
-          setupFiles: ['test/setup-environment.ts'],
+          include: ['lib/**/*.test.ts', 'test/inventory/**/*.test.ts'],
+          setupFiles: ['test/support/setup-environment.ts'],
           testTimeout: 30_000,
         },
       },
@@ -26,7 +26,8 @@ export default defineConfig({
         test: {
           name: 'endpoints',
           include: ['test/**/*.test.ts'],
-          globalSetup: ['test/global-postgres.ts'],
+          exclude: ['test/{browser,built,inventory}/**'],
+          globalSetup: ['test/support/global-postgres.ts'],
           ...endpoints,
         },
       },
@@ -34,7 +35,7 @@ export default defineConfig({
         test: {
           name: 'tcp',
           include: [OVER_TCP],
-          globalSetup: ['test/global-postgres.ts'],
+          globalSetup: ['test/support/global-postgres.ts'],
           env: { TEST_TRANSPORT: 'tcp' },
           ...endpoints,
         },
@@ -44,7 +45,7 @@ export default defineConfig({
         test: {
           name: 'pgbouncer',
           include: [OVER_TCP],
-          globalSetup: ['test/pgbouncer.ts'],
+          globalSetup: ['test/support/pgbouncer.ts'],
           env: { TEST_TRANSPORT: 'pgbouncer' },
           ...endpoints,
         },
@@ -52,8 +53,8 @@ export default defineConfig({
       {
         test: {
           name: 'browser',
-          include: ['browser/**/*.test.ts'],
-          globalSetup: ['browser/global-stack.ts'],
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: ['test/browser/global-stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -62,9 +63,9 @@ export default defineConfig({
       {
         test: {
           name: 'built',
-          include: ['artefact/**/*.test.ts'],
-          globalSetup: ['artefact/global-artefact.ts', 'test/global-postgres.ts'],
-          setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
+          include: ['test/built/**/*.test.ts'],
+          globalSetup: ['test/built/global-artefact.ts', 'test/support/global-postgres.ts'],
+          setupFiles: ['test/support/setup-environment.ts', 'test/support/setup-stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -72,8 +73,8 @@ export default defineConfig({
       {
         test: {
           name: 'built-browser',
-          include: ['browser/{account,api-reference,client,story}.test.ts'],
-          globalSetup: ['artefact/global-artefact.ts', 'browser/global-stack.ts'],
+          include: ['test/browser/{account,api-reference,client,story}.test.ts'],
+          globalSetup: ['test/built/global-artefact.ts', 'test/browser/global-stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -83,8 +84,8 @@ export default defineConfig({
         test: {
           name: 'next',
           include: ['examples/*.test.ts'],
-          globalSetup: ['test/global-postgres.ts'],
-          setupFiles: ['test/setup-environment.ts', 'test/setup-stack.ts'],
+          globalSetup: ['test/support/global-postgres.ts'],
+          setupFiles: ['test/support/setup-environment.ts', 'test/support/setup-stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 300_000,
         },
@@ -92,7 +93,7 @@ export default defineConfig({
       {
         test: {
           name: 'dev',
-          include: ['dev/**/*.test.ts', 'build/**/*.test.ts'],
+          include: ['dev/**/*.test.ts', 'cli/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { transform } from 'rolldown/utils'
-import { bundleFunctions, type BuiltFunction } from '../build/functions.ts'
+import { bundleFunctions, type BuiltFunction } from '../cli/build/functions.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const NATIVE_SCOPE = join('node_modules', '@node-rs')

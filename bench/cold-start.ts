@@ -126,9 +126,9 @@ async function coldStart({ name, file, status, prepare }: Candidate): Promise<St
   const spawnedAt = performance.now()
   const instance = await startInstance({ runner: built.runner, file, environment: stack.environment })
   try {
-    const answer = await send(instance.port, request)
+    const response = await send(instance.port, request)
     const wholeMs = performance.now() - spawnedAt
-    if (answer.status !== status) throw new Error(`${name}: ${answer.status} ${answer.body}`)
+    if (response.status !== status) throw new Error(`${name}: ${response.status} ${response.body}`)
     const { cpuMs, loadMs, loadCpuMs, peakRssMb } = await instance.usage()
     return { wholeMs, cpuMs, loadMs, loadCpuMs, peakMb: peakRssMb }
   } finally {

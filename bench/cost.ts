@@ -39,7 +39,7 @@ export const prices = {
   neonStorageGbMonth: 0.35,
   neonTransferGb: 0.1,
   neonTransferGbIncluded: 100,
-  resendHundredThousandMails: 90,
+  resendHundredThousandEmails: 90,
   resendThousandMore: 0.9,
 } as const
 
@@ -64,7 +64,7 @@ const EVENTS_A_MONTH = 1.2 + 0.3 + 0.3 + 0.2
 const REMOVAL_SECONDS = 60
 const DAYS_A_MONTH = 30
 /** Resend takes so many requests a second from one account unless asked for more (resend.com/docs/api-reference/rate-limit). */
-const MAILS_PER_SECOND = 5
+const EMAILS_PER_SECOND = 5
 
 export interface CostLine {
   what: string
@@ -111,7 +111,7 @@ export function costOf(results: Results): Cost | undefined {
   const memoryGbHours = (inAll(({ cpuOf }) => wallMs(cpuOf)) / 3_600_000) * INSTANCE_GB
   const databaseCpuHours = inAll(({ operation }) => databaseMs(operation)) / 3_600_000
   const transferGb = inAll(({ operation }) => trip(operation)?.bytesIn ?? 0) / 1e9
-  const mails = inAll(({ operation }) => trip(operation)?.afterAnswer ?? 0)
+  const emails = inAll(({ operation }) => trip(operation)?.afterResponse ?? 0)
   const storageGb = storedGb(results)
   const transferPaid = Math.max(0, transferGb - prices.neonTransferGbIncluded)
 
@@ -146,7 +146,7 @@ export function costOf(results: Results): Cost | undefined {
       amount: `${transferGb.toFixed(0)} GB, ${prices.neonTransferGbIncluded} of them included`,
       dollars: transferPaid * prices.neonTransferGb,
     },
-    { what: 'Resend, emails', amount: `${(mails / 1000).toFixed(0)} thousand`, dollars: mailDollars(mails) },
+    { what: 'Resend, emails', amount: `${(emails / 1000).toFixed(0)} thousand`, dollars: emailDollars(emails) },
   ]
   const refreshesPerSecond = (MONTHLY_USERS * 40) / SECONDS_A_MONTH
   return {
@@ -154,13 +154,13 @@ export function costOf(results: Results): Cost | undefined {
     refreshesPerSecond,
     lines,
     total: lines.reduce((sum, { dollars }) => sum + dollars, 0),
-    bottlenecks: bottlenecksOf({ cpuMs, databaseCpuHours, mails, growth }),
+    bottlenecks: bottlenecksOf({ cpuMs, databaseCpuHours, emails, growth }),
   }
 }
 
-function mailDollars(mails: number): number {
-  const more = Math.max(0, mails - 100_000)
-  return prices.resendHundredThousandMails + Math.ceil(more / 1000) * prices.resendThousandMore
+function emailDollars(emails: number): number {
+  const more = Math.max(0, emails - 100_000)
+  return prices.resendHundredThousandEmails + Math.ceil(more / 1000) * prices.resendThousandMore
 }
 
 function storedGb({ growth }: Results): number {
@@ -179,12 +179,12 @@ function storedGb({ growth }: Results): number {
 interface Loads {
   cpuMs: (name: string) => number
   databaseCpuHours: number
-  mails: number
+  emails: number
   growth: NonNullable<Results['growth']>
 }
 
 /** From the one that is reached first. */
-function bottlenecksOf({ cpuMs, databaseCpuHours, mails, growth }: Loads): Bottleneck[] {
+function bottlenecksOf({ cpuMs, databaseCpuHours, emails, growth }: Loads): Bottleneck[] {
   const peakShare = (amountAMonth: number) => (amountAMonth / SECONDS_A_MONTH) * PEAK
   const refreshes = peakShare(40 * MONTHLY_USERS)
   const refreshCapacity = 1000 / cpuMs('refresh')
@@ -204,8 +204,8 @@ function bottlenecksOf({ cpuMs, databaseCpuHours, mails, growth }: Loads): Bottl
     },
     {
       what: 'Emails, before Resend is asked for a higher rate',
-      capacity: `${MAILS_PER_SECOND} a second; later ones wait in the outbox`,
-      monthlyUsers: (MAILS_PER_SECOND / peakShare(mails)) * MONTHLY_USERS,
+      capacity: `${EMAILS_PER_SECOND} a second; later ones wait in the outbox`,
+      monthlyUsers: (EMAILS_PER_SECOND / peakShare(emails)) * MONTHLY_USERS,
     },
     {
       what: 'One database CPU',

@@ -1,20 +1,20 @@
 /** The endpoints in this process, with the environment that it has by now: for what is measured behind them. */
-import type { Answer, BenchRequest } from './load.ts'
+import type { Received, BenchRequest } from './load.ts'
 import { APP_ORIGIN } from './stack.ts'
 
 type WebFunction = { fetch: (request: Request) => Promise<Response> }
 
 export interface Deployment {
-  send(request: BenchRequest): Promise<Answer>
+  send(request: BenchRequest): Promise<Received>
   /** Resolves when what was to be done after the answers is done. */
   settled(): Promise<void>
 }
 
 export async function deployHere(): Promise<Deployment> {
-  const afterAnswers = new Set<Promise<unknown>>()
+  const afterResponses = new Set<Promise<unknown>>()
   const waitUntil = (work: Promise<unknown>) => {
-    const settled = work.catch(() => undefined).finally(() => afterAnswers.delete(settled))
-    afterAnswers.add(settled)
+    const settled = work.catch(() => undefined).finally(() => afterResponses.delete(settled))
+    afterResponses.add(settled)
   }
   Reflect.set(globalThis, Symbol.for('@vercel/request-context'), { get: () => ({ waitUntil }) })
   // A line for each request is of no use here.
@@ -48,7 +48,7 @@ export async function deployHere(): Promise<Deployment> {
       }
     },
     async settled() {
-      while (afterAnswers.size > 0) await Promise.all(afterAnswers)
+      while (afterResponses.size > 0) await Promise.all(afterResponses)
     },
   }
 }

@@ -124,15 +124,15 @@ async function perform({ name, endpoint, status, prepare }: Operation): Promise<
   if (tally === undefined) return
   const request = await prepare()
   const sentAt = performance.now()
-  const answered = await send(tally.instance.port, request).then(
-    (answer) => ({ status: answer.status, words: answer.body }),
+  const responded = await send(tally.instance.port, request).then(
+    (response) => ({ status: response.status, words: response.body }),
     (error: unknown) => ({ status: 0, words: String(error) }),
   )
   tally.times.push(performance.now() - sentAt)
-  if (answered.status === status) return
+  if (responded.status === status) return
   tally.errors += 1
   if (firstErrors.length < KEPT_ERRORS) {
-    firstErrors.push(`${name}: ${answered.status} ${answered.words.slice(0, 200)}`)
+    firstErrors.push(`${name}: ${responded.status} ${responded.words.slice(0, 200)}`)
   }
 }
 

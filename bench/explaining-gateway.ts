@@ -60,9 +60,9 @@ export async function startExplainingGateway(): Promise<ExplainingGateway> {
   const server = createServer((request, response) => {
     text(request)
       .then((body) => {
-        const answered = latest.then(() => answer(JSON.parse(body)))
-        latest = answered.catch(() => undefined)
-        return answered
+        const replied = latest.then(() => reply(JSON.parse(body)))
+        latest = replied.catch(() => undefined)
+        return replied
       })
       .then(
         (result) => response.end(JSON.stringify(result)),
@@ -83,7 +83,7 @@ export async function startExplainingGateway(): Promise<ExplainingGateway> {
     },
   }
 
-  async function answer(work: Statement | { queries: Statement[] }): Promise<object> {
+  async function reply(work: Statement | { queries: Statement[] }): Promise<object> {
     const statements = 'queries' in work ? work.queries : [work]
     const results: object[] = []
     const { database } = gateway

@@ -45,7 +45,7 @@ const loadMs = performance.now() - startedAt
 const loadCpuMs = milliseconds(process.cpuUsage(startedCpu))
 
 const server = createServer((request, response) => {
-  answer(request, response).catch((error: unknown) => {
+  reply(request, response).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     response.writeHead(500).end()
   })
@@ -53,7 +53,7 @@ const server = createServer((request, response) => {
 server.keepAliveTimeout = 60_000
 writeSync(PORT_DESCRIPTOR, `${await listen(server, 0)}\n`)
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.url === '/usage') {
     response.end(JSON.stringify(usage()))
     return
@@ -62,10 +62,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     await called(request, response)
     return
   }
-  const answered = await called.fetch(await webRequest(request))
-  response.statusCode = answered.status
-  response.setHeaders(answered.headers)
-  response.end(await answered.bytes())
+  const replied = await called.fetch(await webRequest(request))
+  response.statusCode = replied.status
+  response.setHeaders(replied.headers)
+  response.end(await replied.bytes())
 }
 
 async function webRequest(request: IncomingMessage): Promise<Request> {

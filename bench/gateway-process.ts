@@ -1,5 +1,5 @@
 /**
- * The gateway to the database in a process of its own, so that it does not wait for the load; beside it a mail provider that
+ * The gateway to the database in a process of its own, so that it does not wait for the load; beside it an email provider that
  * takes everything. Told the latency to add by its parent, which it does not outlive.
  */
 import { createServer } from 'node:http'
@@ -8,7 +8,7 @@ import { listen, LOOPBACK } from '../dev/port.ts'
 
 export interface GatewayReady {
   gatewayUrl: string
-  mailUrl: string
+  emailUrl: string
 }
 
 export interface GatewayOrder {
@@ -16,16 +16,16 @@ export interface GatewayOrder {
 }
 
 const gateway = await startGateway({ port: 0 })
-let mails = 0
+let emails = 0
 const provider = createServer((request, response) => {
   request.resume().on('end', () => {
-    mails += 1
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ id: `mail-${mails}` }))
+    emails += 1
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ id: `mail-${emails}` }))
   })
 })
 const ready: GatewayReady = {
   gatewayUrl: gateway.url,
-  mailUrl: `http://${LOOPBACK}:${await listen(provider, 0)}`,
+  emailUrl: `http://${LOOPBACK}:${await listen(provider, 0)}`,
 }
 process.on('message', ({ latencyMs }: GatewayOrder) => {
   gateway.fault = latencyMs === 0 ? undefined : () => ({ kind: 'delay-request', milliseconds: latencyMs })

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { migrate } from '../build/migrate.ts'
+import { migrate } from '../cli/database/migrate.ts'
 import { buildFunctions } from './built.ts'
 import { deployHere, type Deployment } from './deployment.ts'
 import {
@@ -265,11 +265,11 @@ async function explainOperation(
   explaining.database = database
   const request = await operation.prepare()
   explaining.seen.length = 0
-  const answer = await deployment.send(request)
+  const response = await deployment.send(request)
   await explaining.idle()
   // One that took too long is a figure like any other.
-  if (answer.status !== operation.status && answer.status !== UNAVAILABLE)
-    throw new Error(`${name}: ${answer.status} ${answer.body}`)
+  if (response.status !== operation.status && response.status !== UNAVAILABLE)
+    throw new Error(`${name}: ${response.status} ${response.body}`)
   const seen = [...explaining.seen]
   await deployment.settled()
   return seen
@@ -378,13 +378,13 @@ interface MaintenanceRun {
 
 async function maintainFor(port: number): Promise<MaintenanceRun[]> {
   const runs: MaintenanceRun[] = []
-  const endsAt = performance.now() + maintenanceSeconds * 1000
-  while (performance.now() < endsAt) {
+  const absoluteExpiresAt = performance.now() + maintenanceSeconds * 1000
+  while (performance.now() < absoluteExpiresAt) {
     const startedAt = performance.now()
     const headers = { authorization: `Bearer ${process.env['CRON_SECRET']}` }
-    const answer = await send(port, { method: 'GET', path: '/api/auth/maintenance', headers })
-    if (answer.status !== 200) throw new Error(`maintenance: ${answer.status} ${answer.body}`)
-    const { removed }: { removed: Record<string, number> } = JSON.parse(answer.body)
+    const response = await send(port, { method: 'GET', path: '/api/auth/maintenance', headers })
+    if (response.status !== 200) throw new Error(`maintenance: ${response.status} ${response.body}`)
+    const { removed }: { removed: Record<string, number> } = JSON.parse(response.body)
     runs.push({ milliseconds: performance.now() - startedAt, removed })
   }
   return runs

@@ -43,9 +43,9 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
   return {
     port,
     async usage() {
-      const answer = await fetch(`http://${LOOPBACK}:${port}/usage`)
+      const response = await fetch(`http://${LOOPBACK}:${port}/usage`)
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the process's word
-      return (await answer.json()) as Usage
+      return (await response.json()) as Usage
     },
     async stop() {
       child.kill('SIGKILL')

@@ -15,7 +15,7 @@ export interface BenchRequest {
   body?: string
 }
 
-export interface Answer {
+export interface Received {
   status: number
   setCookies: string[]
   retryAfterSeconds: number | undefined
@@ -26,7 +26,7 @@ export function send(
   port: number,
   { method, path, headers, body }: BenchRequest,
   agent?: Agent,
-): Promise<Answer> {
+): Promise<Received> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest(
       {
@@ -62,7 +62,7 @@ export interface Load {
   seconds: number
   next: () => BenchRequest | Promise<BenchRequest>
   /** Told of each answer. */
-  onAnswer?: (answer: Answer) => void
+  onResponse?: (response: Received) => void
 }
 
 export interface LoadFigures {
@@ -78,32 +78,32 @@ export interface LoadFigures {
   firstError: string | undefined
 }
 
-export async function putLoad({ port, connections, seconds, next, onAnswer }: Load): Promise<LoadFigures> {
+export async function putLoad({ port, connections, seconds, next, onResponse }: Load): Promise<LoadFigures> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const times: number[] = []
   let turnedAway = 0
   let errors = 0
   let firstError: string | undefined
   const startedAt = performance.now()
-  const endsAt = startedAt + seconds * 1000
+  const absoluteExpiresAt = startedAt + seconds * 1000
   let lastAt = startedAt
 
   async function connection(): Promise<void> {
-    while (performance.now() < endsAt) {
+    while (performance.now() < absoluteExpiresAt) {
       const request = await next()
       const sentAt = performance.now()
-      const answer = await send(port, request, agent).catch(failed)
+      const response = await send(port, request, agent).catch(failed)
       const answeredAt = performance.now()
-      onAnswer?.(answer)
-      if (answer.status >= 200 && answer.status < 300) {
+      onResponse?.(response)
+      if (response.status >= 200 && response.status < 300) {
         times.push(answeredAt - sentAt)
         lastAt = Math.max(lastAt, answeredAt)
-      } else if (answer.status === 503 && answer.retryAfterSeconds !== undefined) {
+      } else if (response.status === 503 && response.retryAfterSeconds !== undefined) {
         turnedAway += 1
-        await sleep(Math.min(answer.retryAfterSeconds * 1000, Math.max(0, endsAt - answeredAt)))
+        await sleep(Math.min(response.retryAfterSeconds * 1000, Math.max(0, absoluteExpiresAt - answeredAt)))
       } else {
         errors += 1
-        firstError ??= `${request.method} ${request.path}: ${answer.status} ${answer.body.slice(0, 200)}`
+        firstError ??= `${request.method} ${request.path}: ${response.status} ${response.body.slice(0, 200)}`
       }
     }
   }
@@ -123,7 +123,7 @@ export async function putLoad({ port, connections, seconds, next, onAnswer }: Lo
   }
 }
 
-function failed(error: unknown): Answer {
+function failed(error: unknown): Received {
   const body = error instanceof Error ? error.message : String(error)
   return { status: 0, setCookies: [], retryAfterSeconds: undefined, body }
 }

@@ -1,4 +1,4 @@
-/** `npm run bench`: one bench after the other; `--peers` includes the competitors. Not endurance: `npm run bench:endurance`. */
+/** `npm run bench`: one bench after the other; `--competitors` includes the competitors. Not endurance: `npm run bench:endurance`. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -8,7 +8,7 @@ const benches = [
   'cold-start',
   'warm',
   'growth',
-  ...(process.argv.includes('--peers') ? ['peers'] : []),
+  ...(process.argv.includes('--competitors') ? ['competitors'] : []),
   'page',
 ]
 

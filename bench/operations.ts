@@ -19,9 +19,9 @@ const HALF_AN_HOUR_MS = 30 * 60 * 1000
 
 /** After `startBenchStack`, as lib reads the environment when it is imported. */
 export async function operationsOf(people: People, passwordHash: string): Promise<Operation[]> {
-  const { expiryIn, sealMailToken } = await import('../lib/mail-token.ts')
-  const { signRegistrationCookie } = await import('../lib/registration-cookie.ts')
-  const { mailCode } = await import('../lib/mail-code.ts')
+  const { expiryIn, signOneTimeToken } = await import('../lib/crypto/one-time-token.ts')
+  const { signRegistrationCookie } = await import('../lib/crypto/registration-cookie.ts')
+  const { oneTimeCode } = await import('../lib/crypto/one-time-code.ts')
   const { database } = people
   const inHalfAnHour = () => expiryIn(HALF_AN_HOUR_MS / 1000)
   const authorization = `Bearer ${process.env['CRON_SECRET']}`
@@ -47,13 +47,13 @@ export async function operationsOf(people: People, passwordHash: string): Promis
     )
     return {
       email,
-      token: sealMailToken('registration-mail', { id, expiresAt }),
-      code: mailCode('registration-mail', { id, expiresAt }),
+      token: signOneTimeToken('registration-email', { id, expiresAt }),
+      code: oneTimeCode('registration-email', { id, expiresAt }),
       cookie: `__Host-registration=${signRegistrationCookie({ registrationId: id, persistent: true })}`,
     }
   }
 
-  async function mailedToken(
+  async function emailedToken(
     person: Person,
     purpose: 'reset' | 'email-change',
     newEmail: string | null = null,
@@ -140,9 +140,9 @@ export async function operationsOf(people: People, passwordHash: string): Promis
       status: 200,
       async prepare() {
         const person = people.next()
-        const token = sealMailToken(
-          'email-change-mail',
-          await mailedToken(person, 'email-change', newAddress()),
+        const token = signOneTimeToken(
+          'email-change-email',
+          await emailedToken(person, 'email-change', newAddress()),
         )
         return call('verify', 'PUT', { body: { token }, cookie: person.cookie })
       },
@@ -214,7 +214,7 @@ export async function operationsOf(people: People, passwordHash: string): Promis
       endpoint: 'reset',
       status: 200,
       async prepare() {
-        const token = sealMailToken('reset-mail', await mailedToken(people.next(), 'reset'))
+        const token = signOneTimeToken('reset-email', await emailedToken(people.next(), 'reset'))
         return call('reset', 'PUT', { body: { token, password: OTHER_PASSWORD } })
       },
     },

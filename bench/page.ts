@@ -25,8 +25,8 @@ const NOT_MEASURED = '_Not measured yet._'
 type Fragment = (results: Results, cost: Cost | undefined) => string | undefined
 
 const fragments: Record<string, Fragment> = {
-  machine: ({ coldStart, warm, statements, growth, endurance, peers }) => {
-    const all = Object.entries({ coldStart, warm, statements, growth, endurance, peers })
+  machine: ({ coldStart, warm, statements, growth, endurance, competitors }) => {
+    const all = Object.entries({ coldStart, warm, statements, growth, endurance, competitors })
     const [first] = all.flatMap(([, kept]) => kept?.machine ?? [])
     if (first === undefined) return undefined
     const { cpu, cores, memoryGb, node } = first
@@ -91,7 +91,7 @@ const fragments: Record<string, Fragment> = {
               'p50, ms',
               'p99, ms',
               'CPU, ms a request',
-              'turned away',
+              'rotated away',
               'errors',
             ],
             rows.map((row) => [
@@ -114,7 +114,7 @@ const fragments: Record<string, Fragment> = {
       ['what', 'round trips', 'statements', 'bytes to the database', 'bytes back', 'after the response'],
       roundTrips.rows.map((row) => [
         row.name,
-        ...[row.roundTrips, row.statements, row.bytesOut, row.bytesIn, row.afterAnswer].map(String),
+        ...[row.roundTrips, row.statements, row.bytesOut, row.bytesIn, row.afterResponse].map(String),
       ]),
     ),
   statementRuns: ({ statements }) =>
@@ -189,11 +189,11 @@ const fragments: Record<string, Fragment> = {
         ].map(String),
       ]),
     )}`,
-  peersCold: ({ peers }) =>
-    peers &&
+  competitorsCold: ({ competitors }) =>
+    competitors &&
     table(
       ['', 'KB', 'whole, ms', '× bare', 'CPU, ms', 'peak, MB'],
-      peers.coldStarts.map((row) => [
+      competitors.coldStarts.map((row) => [
         row.name,
         row.kilobytes === undefined ? '' : String(row.kilobytes),
         range(row.wholeMs),
@@ -202,11 +202,11 @@ const fragments: Record<string, Fragment> = {
         median(row.peakMb),
       ]),
     ),
-  peersWarm: ({ peers }) =>
-    peers &&
+  competitorsWarm: ({ competitors }) =>
+    competitors &&
     table(
       ['', 'what', 'requests/s', 'p50, ms', 'CPU, ms a request', 'errors'],
-      peers.warm
+      competitors.warm
         .toSorted((one, other) => (one.operation < other.operation ? -1 : 1))
         .map((row) => [
           row.name,

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:hash`: what the two ways to argon2id on Node 24 take, at the cost that lib/passwords.ts uses. Each is
+ * `npm run bench:hash`: what the two ways to argon2id on Node 24 take, at the cost that lib/crypto/passwords.ts uses. Each is
  * loaded and timed in processes of its own, taken in turns, so that one's memory does not count for the other.
  */
 import { execFileSync } from 'node:child_process'

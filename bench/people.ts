@@ -79,7 +79,7 @@ export async function gatherPeople({
   passwordHash,
   existing = 0,
 }: PeopleOptions): Promise<People> {
-  const { signRefreshToken } = await import('../lib/refresh-token.ts')
+  const { signRefreshToken } = await import('../lib/crypto/refresh-token.ts')
   const database = new Pool({ connectionString: databaseUrl, max: 4 })
   // Its end with the server's is no fault.
   database.on('error', () => undefined)

@@ -3,7 +3,7 @@ import type { ColdStarts } from './cold-start.ts'
 import type { Endurance } from './endurance.ts'
 import { keptResults, type Kept } from './figures.ts'
 import type { Growth } from './growth.ts'
-import type { Peers } from './peers.ts'
+import type { Competitors } from './competitors.ts'
 import type { RoundTrips } from './round-trips.ts'
 import type { Statements } from './statements.ts'
 import type { Warm } from './warm.ts'
@@ -15,7 +15,7 @@ export interface Results {
   statements: Kept<Statements> | undefined
   growth: Kept<Growth> | undefined
   endurance: Kept<Endurance> | undefined
-  peers: Kept<Peers> | undefined
+  competitors: Kept<Competitors> | undefined
 }
 
 export function allResults(): Results {
@@ -26,6 +26,6 @@ export function allResults(): Results {
     statements: keptResults('statements'),
     growth: keptResults('growth'),
     endurance: keptResults('endurance'),
-    peers: keptResults('peers'),
+    competitors: keptResults('competitors'),
   }
 }

@@ -10,9 +10,9 @@ export interface RoundTripRow {
   name: string
   endpoint: string
   status: number
-  /** Before the answer, and for the mail after it. */
+  /** Before the answer, and for the email after it. */
   roundTrips: number
-  afterAnswer: number
+  afterResponse: number
   statements: number
   /** Bodies alone, to the database and back, before the answer. */
   bytesOut: number
@@ -35,17 +35,17 @@ try {
   for (const { name, endpoint, status, prepare } of operations) {
     const request = await prepare()
     gateway.requests.length = 0
-    const answer = await deployment.send(request)
+    const response = await deployment.send(request)
     const before = [...gateway.requests]
     await deployment.settled()
-    if (answer.status !== status) throw new Error(`${name}: ${answer.status} ${answer.body}`)
+    if (response.status !== status) throw new Error(`${name}: ${response.status} ${response.body}`)
     const sum = (of: (one: GatewayRequest) => number) => before.reduce((total, one) => total + of(one), 0)
     rows.push({
       name,
       endpoint,
       status,
       roundTrips: before.length,
-      afterAnswer: gateway.requests.length - before.length,
+      afterResponse: gateway.requests.length - before.length,
       statements: sum(({ statements }) => statements.length),
       bytesOut: sum(({ bytesIn }) => bytesIn),
       bytesIn: sum(({ bytesOut }) => bytesOut),
@@ -53,11 +53,11 @@ try {
   }
   console.table(
     Object.fromEntries(
-      rows.map(({ name, roundTrips, afterAnswer, statements, bytesOut, bytesIn }) => [
+      rows.map(({ name, roundTrips, afterResponse, statements, bytesOut, bytesIn }) => [
         name,
         {
           'round trips': roundTrips,
-          'after the answer': afterAnswer,
+          'after the answer': afterResponse,
           statements,
           'bytes out': bytesOut,
           'bytes in': bytesIn,

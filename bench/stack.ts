@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hash } from '@node-rs/argon2'
-import { migrate } from '../build/migrate.ts'
+import { migrate } from '../cli/database/migrate.ts'
 import { startPostgres, type Postgres } from '../dev/postgres.ts'
 import type { GatewayOrder, GatewayReady } from './gateway-process.ts'
 
@@ -25,7 +25,7 @@ export interface BenchStack {
 }
 
 const DATABASE = 'latchkey'
-/** As lib/passwords.ts. */
+/** As lib/crypto/passwords.ts. */
 const COST = { memoryCost: 19456, timeCost: 2, parallelism: 1 }
 
 export async function startBenchStack(): Promise<BenchStack> {
@@ -48,8 +48,8 @@ export async function startBenchStack(): Promise<BenchStack> {
     DATABASE_URL: databaseUrl,
     NEON_FETCH_ENDPOINT: ready.gatewayUrl,
     RESEND_API_KEY: 're_of_a_deployment',
-    RESEND_BASE_URL: ready.mailUrl,
-    MAIL_FROM: 'Latchkey <login@latchkey.test>',
+    RESEND_BASE_URL: ready.emailUrl,
+    EMAIL_FROM: 'Latchkey <login@latchkey.test>',
     BENCH_PASSWORD: PASSWORD,
     BENCH_PASSWORD_HASH: passwordHash,
   }

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Client, type QueryConfig } from 'pg'
 import { startGateway } from '../dev/gateway.ts'
+import { rateLimits } from '../lib/limits.ts'
 import { keepResults, numberOption, rotated, spread, type Spread } from './figures.ts'
 import { browserHeaders, gatherPeople, type Person } from './people.ts'
 import { APP_ORIGIN, startBenchStack } from './stack.ts'
@@ -95,16 +96,18 @@ try {
 
 async function findCandidates(): Promise<Candidate[]> {
   const { queryOverHttp } = await import('../lib/db/neon.ts')
-  const { clientOf } = await import('../lib/client.ts')
-  const { credentialOf } = await import('../lib/auth/credential.ts')
+  const { clientInfo, requestContext } = await import('../lib/http/client-info.ts')
+  const { credentialOf } = await import('../lib/auth/credentials.ts')
   const sessions = await import('../lib/auth/sessions.ts')
   const signIn = await import('../lib/auth/sign-in.ts')
-  const signUp = await import('../lib/auth/sign-up.ts')
+  const { call } = await import('../lib/db/call.ts')
+  const engine = await import('../lib/db/engine.ts')
+  const { rateLimitKey } = await import('../lib/crypto/rate-limit-keys.ts')
   const { requestReset } = await import('../lib/auth/password-reset.ts')
   const { passwordHash } = stack
 
   const requestOf = ({ cookie }: Person) => new Request(APP_ORIGIN, { headers: browserHeaders(cookie) })
-  const client = (person: Person) => clientOf(requestOf(person))
+  const client = (person: Person) => clientInfo(requestOf(person))
   async function credential(person: Person) {
     const found = await credentialOf(requestOf(person))
     if (found?.kind !== 'refresh-token') throw new Error('the cookie is not ours')
@@ -166,12 +169,22 @@ async function findCandidates(): Promise<Candidate[]> {
     {
       name: 'admit_registration',
       kind: 'admitted',
-      call: (person) => signUp.admitRegistration(otherAddress(person), client(person)),
+      call: (person) =>
+        call(engine.admitRegistration, {
+          source_key: rateLimitKey(rateLimits.registerBySource, client(person).network),
+          address_key: rateLimitKey(rateLimits.registerByAddress, otherAddress(person)),
+        }),
     },
     {
       name: 'register',
       kind: 'accepted',
-      call: (person) => signUp.register(otherAddress(person), passwordHash, client(person)),
+      call: (person) =>
+        call(engine.register, {
+          email: otherAddress(person),
+          email_normalized: otherAddress(person),
+          password_hash: passwordHash,
+          request: requestContext(client(person)),
+        }),
     },
     {
       name: 'request_reset',
@@ -217,8 +230,8 @@ async function runBatch(candidate: Candidate, backend: number, enoughMs: number)
     const bodies = await callsOf(candidate, block)
     const calls = bodies.map((body): NotedCall => JSON.parse(body))
     for (const { query, params } of calls) {
-      const answered = await run(query, params)
-      if (answered !== kind) throw new Error(`${name}: ${answered}`)
+      const responded = await run(query, params)
+      if (responded !== kind) throw new Error(`${name}: ${responded}`)
     }
     batch.cpuMs = backendCpuMs(backend) - before
     batch.calls += bodies.length

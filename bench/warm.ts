@@ -101,14 +101,14 @@ try {
 }
 
 async function findCandidates(): Promise<Candidate[]> {
-  const { signAccessToken } = await import('../lib/access-token.ts')
+  const { signAccessToken } = await import('../lib/crypto/access-token.ts')
   await people.ready(1)
   const somebody = people.next()
   const { accessToken } = await signAccessToken({
     userId: somebody.id,
     sessionId: somebody.sessionId,
     role: 'user',
-    method: 'password',
+    amr: ['pwd'],
     authenticatedAt: Date.now() / 1000,
   })
   const bearer = { authorization: `Bearer ${accessToken}` }
@@ -171,7 +171,7 @@ async function measure(candidates: Candidate[], latencyMs: number, connections: 
           'p50 ms': row.p50Ms.median,
           'p99 ms': row.p99Ms.median,
           'CPU ms': row.cpuMsPerRequest.median,
-          'turned away': row.turnedAway,
+          'rotated away': row.turnedAway,
           errors: row.errors,
         },
       ]),

@@ -30,13 +30,13 @@ export interface Problem<Code extends string = string> extends Required<
   requestId: string | undefined
 }
 
-export type Result<Answer, Code extends string> =
-  | { ok: true; answer: Answer }
+export type Result<Received, Code extends string> =
+  | { ok: true; body: Received }
   | { ok: false; problem: Problem<Code> }
 
 /** The result of an operation, with the codes it can fail with. */
-export type Called<Name extends keyof Operations, Answer = Operations[Name]['answer']> = Promise<
-  Result<Answer, Operations[Name]['code']>
+export type Called<Name extends keyof Operations, Received = Operations[Name]['response']> = Promise<
+  Result<Received, Operations[Name]['code']>
 >
 
 export type SessionState =
@@ -207,7 +207,7 @@ async function tryToRenew(): Promise<Refreshed | undefined> {
     result = await send<'refresh'>('POST', 'refresh', {})
     if (epoch !== begun) return result
     if (result.ok) {
-      signedIn(result.answer)
+      signedIn(result.body)
       return result
     }
     const { code, retryAfterSeconds = 0 } = result.problem
@@ -292,7 +292,7 @@ export function requestVerification(email: string): Called<'requestVerification'
 export async function verify(proof: VerifyRequest): Called<'verify'> {
   const result = await call<'verify'>('PUT', 'verify', proof)
   if (!result.ok) return result
-  if (result.answer.status === 'signed-in') newSession(result.answer)
+  if (result.body.status === 'signed-in') newSession(result.body)
   // The address may have changed.
   else if (mayBeSignedIn()) void renew()
   return result
@@ -315,7 +315,7 @@ export async function reauthenticate(password: string): Called<'login' | 'refres
   // The address may have changed elsewhere.
   const result = await refresh()
   if (!result.ok) return result
-  const { email } = result.answer.user
+  const { email } = result.body.user
   return replaced(await call<'login'>('POST', 'login', { email, password, reauthenticate: true }))
 }
 
@@ -377,7 +377,7 @@ export async function deleteAccount(): Called<'deleteAccount'> {
 }
 
 function replaced<Code extends string>(result: Result<SessionBody, Code>): Result<SessionBody, Code> {
-  if (result.ok) newSession(result.answer)
+  if (result.ok) newSession(result.body)
   return result
 }
 
@@ -393,25 +393,25 @@ type Body<Name extends keyof Operations> = Operations[Name]['body'] extends obje
  */
 async function call<
   Name extends keyof Operations,
-  Answer extends Operations[Name]['answer'] = Operations[Name]['answer'],
+  Received extends Operations[Name]['response'] = Operations[Name]['response'],
 >(
   method: Operations[Name]['method'],
   path: Operations[Name]['path'],
   ...body: Body<Name>
-): Called<Name, Answer> {
-  const result = await send<Name, Answer>(method, path, ...body)
+): Called<Name, Received> {
+  const result = await send<Name, Received>(method, path, ...body)
   const isBehind = !result.ok && result.problem.code === 'refresh-required'
-  return isBehind && (await renew())?.ok === true ? send<Name, Answer>(method, path, ...body) : result
+  return isBehind && (await renew())?.ok === true ? send<Name, Received>(method, path, ...body) : result
 }
 
 async function send<
   Name extends keyof Operations,
-  Answer extends Operations[Name]['answer'] = Operations[Name]['answer'],
+  Received extends Operations[Name]['response'] = Operations[Name]['response'],
 >(
   method: Operations[Name]['method'],
   path: Operations[Name]['path'],
   ...[body]: Body<Name>
-): Called<Name, Answer> {
+): Called<Name, Received> {
   let status = 0
   try {
     const response = await fetch(API + path, {
@@ -422,9 +422,9 @@ async function send<
     })
     status = response.status
     const text = await response.text()
-    const answer = text === '' ? undefined : JSON.parse(text)
-    if (response.ok) return { ok: true, answer }
-    const { code, title, detail, errors = [] } = answer
+    const received = text === '' ? undefined : JSON.parse(text)
+    if (response.ok) return { ok: true, body: received }
+    const { code, title, detail, errors = [] } = received
     const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined
     const requestId = response.headers.get('x-request-id') ?? undefined
     if (code !== undefined)

@@ -7,10 +7,10 @@ export type EmailAddress = string
 export type Password = string
 
 /** The one-time token of an emailed link, after `#token=`: 70 characters of base64url. */
-export type MailToken = string
+export type OneTimeToken = string
 
 /** The six digits of the same email. A space in the middle is allowed. */
-export type MailCode = string
+export type OneTimeCode = string
 
 /** A UUID. */
 export type Id = string
@@ -32,16 +32,16 @@ export type VerificationEmailRequest = {
 /** Either `token`, or `email` and `code`, or `cancel`. */
 export type VerifyRequest =
   | {
-      token: MailToken
+      token: OneTimeToken
       password?: Password
     }
   | {
       email: EmailAddress
-      code: MailCode
+      code: OneTimeCode
       password?: Password
     }
   | {
-      cancel: MailToken
+      cancel: OneTimeToken
       password?: Password
     }
 
@@ -69,12 +69,12 @@ export type ResetEmailRequest = {
 /** Either `token`, or `email` and `code`. */
 export type ResetRequest =
   | {
-      token: MailToken
+      token: OneTimeToken
       password: Password
     }
   | {
       email: EmailAddress
-      code: MailCode
+      code: OneTimeCode
       password: Password
     }
 
@@ -106,7 +106,7 @@ export type SessionBody = {
   expiresAt: Timestamp
   session: {
     id: Id
-    endsAt: Timestamp
+    absoluteExpiresAt: Timestamp
   }
 }
 
@@ -119,7 +119,7 @@ export type Session = {
   id: Id
   createdAt: Timestamp
   lastUsedAt: Timestamp
-  endsAt: Timestamp
+  absoluteExpiresAt: Timestamp
   /** Browser and system that signed in. */
   client: string
   /** Network that signed in, without the last part of the address; null if unknown. */
@@ -154,7 +154,7 @@ export type Verified =
       expiresAt: Timestamp
       session: {
         id: Id
-        endsAt: Timestamp
+        absoluteExpiresAt: Timestamp
       }
     }
 
@@ -265,7 +265,7 @@ export interface Operations {
     method: 'POST'
     path: 'register'
     body: RegisterRequest
-    answer: CheckEmail
+    response: CheckEmail
     code:
       | 'malformed-json'
       | 'cross-origin-request'
@@ -284,7 +284,7 @@ export interface Operations {
     method: 'POST'
     path: 'verify'
     body: VerificationEmailRequest
-    answer: CheckEmail
+    response: CheckEmail
     code:
       | 'malformed-json'
       | 'cross-origin-request'
@@ -301,7 +301,7 @@ export interface Operations {
     method: 'PUT'
     path: 'verify'
     body: VerifyRequest
-    answer: Verified
+    response: Verified
     code:
       | 'malformed-json'
       | 'token-invalid'
@@ -325,7 +325,7 @@ export interface Operations {
     method: 'POST'
     path: 'login'
     body: LoginRequest
-    answer: SessionBody
+    response: SessionBody
     code:
       | 'malformed-json'
       | 'invalid-credentials'
@@ -348,7 +348,7 @@ export interface Operations {
     method: 'POST'
     path: 'refresh'
     body: RefreshRequest
-    answer: SessionBody
+    response: SessionBody
     code:
       | 'malformed-json'
       | 'session-ended'
@@ -367,7 +367,7 @@ export interface Operations {
     method: 'POST'
     path: 'logout'
     body: LogoutRequest
-    answer: undefined
+    response: undefined
     code:
       | 'malformed-json'
       | 'refresh-required'
@@ -385,7 +385,7 @@ export interface Operations {
     method: 'POST'
     path: 'reset'
     body: ResetEmailRequest
-    answer: CheckEmail
+    response: CheckEmail
     code:
       | 'malformed-json'
       | 'cross-origin-request'
@@ -402,7 +402,7 @@ export interface Operations {
     method: 'PUT'
     path: 'reset'
     body: ResetRequest
-    answer: PasswordChanged
+    response: PasswordChanged
     code:
       | 'malformed-json'
       | 'token-invalid'
@@ -425,7 +425,7 @@ export interface Operations {
     method: 'GET'
     path: 'sessions'
     body: undefined
-    answer: SessionList
+    response: SessionList
     code: 'refresh-required' | 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
   }
   /** Revoke one session, or all others */
@@ -433,7 +433,7 @@ export interface Operations {
     method: 'DELETE'
     path: `sessions?id=${string}` | `sessions?others=true`
     body: undefined
-    answer: undefined
+    response: undefined
     code:
       | 'refresh-required'
       | 'unauthorized'
@@ -450,7 +450,7 @@ export interface Operations {
     method: 'GET'
     path: 'account'
     body: undefined
-    answer: Account
+    response: Account
     code: 'refresh-required' | 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
   }
   /** Change the password or the address */
@@ -458,7 +458,7 @@ export interface Operations {
     method: 'PATCH'
     path: 'account'
     body: AccountRequest
-    answer: SessionBody | CheckEmail
+    response: SessionBody | CheckEmail
     code:
       | 'malformed-json'
       | 'invalid-credentials'
@@ -481,7 +481,7 @@ export interface Operations {
     method: 'DELETE'
     path: 'account'
     body: undefined
-    answer: undefined
+    response: undefined
     code:
       | 'refresh-required'
       | 'unauthorized'
@@ -496,7 +496,7 @@ export interface Operations {
     method: 'GET'
     path: 'keys'
     body: undefined
-    answer: PublicKeys
+    response: PublicKeys
     code: 'internal-error' | 'misconfigured'
   }
   /** Run maintenance */
@@ -504,7 +504,7 @@ export interface Operations {
     method: 'GET'
     path: 'maintenance'
     body: undefined
-    answer: MaintenanceReport
+    response: MaintenanceReport
     code: 'unauthorized' | 'internal-error' | 'unavailable' | 'misconfigured'
   }
 }

@@ -52,7 +52,7 @@ export async function startApp({ checkout, directory, port, environment }: AppOp
 
   const ended = child.exited.then(() => 'ended')
   const deadline = Date.now() + READY_DEADLINE_MS
-  while (!(await answers(port))) {
+  while (!(await responses(port))) {
     if ((await Promise.race([ended, sleep(100, 'running')])) === 'running' && Date.now() < deadline) continue
     await child.end('SIGTERM', STOP_GRACE_MS)
     throw new Error(`vercel dev did not start. The end of its output:\n${child.lastLines()}`)
@@ -62,7 +62,7 @@ export async function startApp({ checkout, directory, port, environment }: AppOp
 }
 
 /** A function's answer, which takes longer than a page's: Vercel compiles it first. */
-async function answers(port: number): Promise<boolean> {
+async function responses(port: number): Promise<boolean> {
   try {
     await fetch(`http://localhost:${port}/api/auth/keys`, { signal: AbortSignal.timeout(READY_DEADLINE_MS) })
     return true

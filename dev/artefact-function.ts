@@ -23,7 +23,7 @@ async function serveFunction(handler: string): Promise<void> {
 
   const module: FunctionModule = await import(pathToFileURL(handler).href)
   const server = createServer((request, response) => {
-    answer(module, request, response).catch((error: unknown) => {
+    reply(module, request, response).catch((error: unknown) => {
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
       if (response.headersSent) response.destroy()
       else response.writeHead(500, { 'x-vercel-error': 'FUNCTION_INVOCATION_FAILED' }).end()
@@ -32,7 +32,7 @@ async function serveFunction(handler: string): Promise<void> {
   process.stdout.write(`${PORT_LINE}${await listen(server, 0)}\n`)
 }
 
-async function answer(
+async function reply(
   module: FunctionModule,
   request: IncomingMessage,
   response: ServerResponse,

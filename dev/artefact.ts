@@ -111,18 +111,18 @@ export async function serveArtefact(options: ArtefactOptions): Promise<Artefact>
       return
     }
     const own = addressHeader === undefined ? undefined : request.headers[addressHeader]
-    const answer = await send(
+    const reply = await send(
       running.address,
       request,
       body,
       platformHeaders(String(own ?? request.socket.remoteAddress), request.headers.host ?? '', id),
     )
     // What the function says of a header wins over what the routes say.
-    for (const [name, value] of Object.entries(answer.headers)) {
+    for (const [name, value] of Object.entries(reply.headers)) {
       if (value !== undefined && !HOP_BY_HOP.has(name)) response.setHeader(name, value)
     }
-    response.writeHead(answer.statusCode ?? 500)
-    await pipeline(answer, response)
+    response.writeHead(reply.statusCode ?? 500)
+    await pipeline(reply, response)
   }
 
   async function sendPage(

@@ -97,8 +97,8 @@ describe('one statement', () => {
                    FROM things WHERE id = $1`
     await neon(url)`INSERT INTO things VALUES (7, 'seven')`
     const raw = { 'Neon-Raw-Text-Output': 'true', 'Neon-Array-Mode': 'true' }
-    const answer = await post(JSON.stringify({ query, params: ['7'] }), raw)
-    const { rows, fields, ...rest } = JSON.parse(answer.body)
+    const response = await post(JSON.stringify({ query, params: ['7'] }), raw)
+    const { rows, fields, ...rest } = JSON.parse(response.body)
     expect(rest).toEqual({ command: 'SELECT', rowCount: 1, rowAsArray: true })
     expect(rows).toEqual([
       [
@@ -128,8 +128,8 @@ describe('one statement', () => {
   })
 
   it('has rows as objects of parsed values where neither is asked for', async () => {
-    const answer = await post(JSON.stringify({ query: 'SELECT 1 AS one, true AS yes' }))
-    expect(JSON.parse(answer.body)).toMatchObject({ rows: [{ one: 1, yes: true }], rowAsArray: false })
+    const response = await post(JSON.stringify({ query: 'SELECT 1 AS one, true AS yes' }))
+    expect(JSON.parse(response.body)).toMatchObject({ rows: [{ one: 1, yes: true }], rowAsArray: false })
   })
 
   it('comes as arrays and full results when the driver is asked for them', async () => {
@@ -368,10 +368,10 @@ describe('a fault', () => {
 describe('the door', () => {
   it('is closed to hosts that are not this machine', async () => {
     for (const host of ['example.com', '10.0.0.1', '127.0.0.1.example.com']) {
-      const answer = await post('{"query":"SELECT 1"}', {
+      const response = await post('{"query":"SELECT 1"}', {
         'Neon-Connection-String': `postgres://a:b@${host}/c`,
       })
-      expect(answer).toMatchObject({ status: 400, body: expect.stringContaining('loopback') })
+      expect(response).toMatchObject({ status: 400, body: expect.stringContaining('loopback') })
     }
     const smuggled = { 'Neon-Connection-String': `${url}?host=example.com&port=1` }
     expect(await post('{"query":"SELECT 1"}', smuggled)).toMatchObject({ status: 200 })

@@ -67,7 +67,7 @@ type Work =
   /** All in one transaction. */
   | { kind: 'batch'; statements: Statement[] }
 
-interface Answer {
+interface Reply {
   status: number
   body: string
 }
@@ -97,16 +97,16 @@ export async function startGateway({ port }: { port: number }): Promise<Gateway>
     const index = gateway.requests.push(seen) - 1
 
     const fault = gateway.fault?.({ index, database, statements, headers, body })
-    const answer = await withFault(fault, () =>
+    const reply = await withFault(fault, () =>
       execute(connectionsTo(known, target), work, headers, response),
     )
-    if (answer === 'never') return
-    if (answer === 'cut') {
+    if (reply === 'never') return
+    if (reply === 'cut') {
       response.destroy()
       return
     }
-    seen.bytesOut = Buffer.byteLength(answer.body)
-    send(response, answer)
+    seen.bytesOut = Buffer.byteLength(reply.body)
+    send(response, reply)
   }
 
   const server = createServer((request, response) => {
@@ -132,8 +132,8 @@ export async function startGateway({ port }: { port: number }): Promise<Gateway>
 /** `cut` closes the connection without an answer, `never` leaves it open without one. */
 async function withFault(
   fault: Fault | undefined,
-  run: () => Promise<Answer>,
-): Promise<Answer | 'cut' | 'never'> {
+  run: () => Promise<Reply>,
+): Promise<Reply | 'cut' | 'never'> {
   if (fault === undefined) return run()
   switch (fault.kind) {
     case 'refuse':
@@ -143,9 +143,9 @@ async function withFault(
       await run()
       return 'cut'
     case 'delay': {
-      const answer = await run()
+      const reply = await run()
       await sleep(fault.milliseconds, undefined, { ref: false })
-      return answer
+      return reply
     }
     case 'delay-request':
       await sleep(fault.milliseconds, undefined, { ref: false })
@@ -162,12 +162,12 @@ async function withFault(
   return 'never'
 }
 
-function send(response: ServerResponse, answer: Answer): void {
-  response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
+function send(response: ServerResponse, reply: Reply): void {
+  response.writeHead(reply.status, { 'content-type': 'application/json' }).end(reply.body)
 }
 
 /** The shape Neon's proxy gives an error that Postgres did not raise: all the fields, code and severity empty. */
-function failure(status: number, message: string): Answer {
+function failure(status: number, message: string): Reply {
   const fields = ERROR_FIELDS.map((field) => [field, field === 'code' || field === 'severity' ? '' : null])
   return { status, body: JSON.stringify({ message, ...Object.fromEntries(fields) }) }
 }
@@ -179,7 +179,7 @@ function header(headers: IncomingHttpHeaders, name: string): string {
   return typeof value === 'string' ? value : ''
 }
 
-function refuse({ method, url, headers }: IncomingMessage): Answer | undefined {
+function refuse({ method, url, headers }: IncomingMessage): Reply | undefined {
   // This is a superuser's door to the machine, and any page in a browser can send requests to a loopback port.
   if (headers.origin !== undefined) return failure(403, 'Pages in a browser have no access.')
   if (url !== '/sql') return failure(404, 'The only address here is /sql.')
@@ -271,12 +271,12 @@ async function execute(
   work: Work,
   headers: IncomingHttpHeaders,
   response: ServerResponse,
-): Promise<Answer> {
+): Promise<Reply> {
   let client: PoolClient
   try {
     client = await pool.connect()
   } catch (error) {
-    return connectionAnswer(error, target)
+    return connectionReply(error, target)
   }
 
   // A connection whose statement was cancelled is not used again: the cancellation may come late, and would hit
@@ -297,7 +297,7 @@ async function execute(
     return { status: 200, body: JSON.stringify(await perform(client, work, headers)) }
   } catch (error) {
     if (isConnectionLost(error)) discard = true
-    return errorAnswer(error, 400)
+    return errorReply(error, 400)
   } finally {
     running.delete(cancel)
     response.off('close', onClose)
@@ -397,7 +397,7 @@ const ERROR_FIELDS = [
   'routine',
 ] as const
 
-function errorAnswer(error: unknown, status: number): Answer {
+function errorReply(error: unknown, status: number): Reply {
   if (!(error instanceof DatabaseError))
     return failure(status, status === 400 ? 'connection closed' : messageOf(error))
   const fields = ERROR_FIELDS.map((field) => [field, error[field] ?? null])
@@ -410,10 +410,10 @@ function messageOf(error: unknown): string {
 }
 
 /** Neon's proxy checks role and password itself, so what Postgres would say of them never comes through. */
-function connectionAnswer(error: unknown, { user }: Target): Answer {
+function connectionReply(error: unknown, { user }: Target): Reply {
   const code = error instanceof DatabaseError ? (error.code ?? '') : ''
   if (code.startsWith('28')) return failure(400, `password authentication failed for user '${user}'`)
-  return errorAnswer(error, code.startsWith('3D') ? 400 : 500)
+  return errorReply(error, code.startsWith('3D') ? 400 : 500)
 }
 
 /** The connection broke, or the server ended it as it went down. */

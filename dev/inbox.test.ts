@@ -15,7 +15,7 @@ beforeEach(() => {
 })
 afterAll(() => inbox.close())
 
-const mail = {
+const email = {
   from: 'Latchkey <login@latchkey.test>',
   to: 'ada@example.test',
   subject: 'Confirm your address',
@@ -24,42 +24,42 @@ const mail = {
 }
 
 function send(idempotencyKey: string) {
-  return resend.emails.send(mail, { idempotencyKey })
+  return resend.emails.send(email, { idempotencyKey })
 }
 
 describe('the inbox', () => {
   it('keeps what the SDK sends, newest last', async () => {
     const first = await send('a')
-    await resend.emails.send({ ...mail, subject: 'Second' })
+    await resend.emails.send({ ...email, subject: 'Second' })
     expect(first.error).toBeNull()
     const messages = await inbox.messages()
     expect(messages).toMatchObject([
-      { id: first.data?.id, to: [mail.to], subject: mail.subject, text: mail.text, html: mail.html },
+      { id: first.data?.id, to: [email.to], subject: email.subject, text: email.text, html: email.html },
       { subject: 'Second' },
     ])
     expect(Date.now() - (messages[0]?.createdAt.getTime() ?? 0)).toBeLessThan(5_000)
   })
 
-  it('takes one mail for one idempotency key, however often it is sent', async () => {
-    const answers = await Promise.all(['key', 'key', 'key'].map(send))
-    expect(new Set(answers.map(({ data }) => data?.id)).size).toBe(1)
+  it('takes one email for one idempotency key, however often it is sent', async () => {
+    const responses = await Promise.all(['key', 'key', 'key'].map(send))
+    expect(new Set(responses.map(({ data }) => data?.id)).size).toBe(1)
     expect(await inbox.messages()).toHaveLength(1)
   })
 
-  it('refuses another mail under a key that was used', async () => {
+  it('refuses another email under a key that was used', async () => {
     await send('key')
-    const other = await resend.emails.send({ ...mail, subject: 'Other' }, { idempotencyKey: 'key' })
+    const other = await resend.emails.send({ ...email, subject: 'Other' }, { idempotencyKey: 'key' })
     expect(other.error).toMatchObject({ statusCode: 409, name: 'invalid_idempotent_request' })
   })
 
-  it('shows a person the mails and each one of them', async () => {
+  it('shows a person the emails and each one of them', async () => {
     const { data } = await send('a')
-    expect(await (await fetch(inbox.inboxUrl)).text()).toContain(mail.subject)
+    expect(await (await fetch(inbox.inboxUrl)).text()).toContain(email.subject)
     const page = await (await fetch(`${inbox.inboxUrl}/${data?.id}`)).text()
     expect(page).toContain('Open the link')
   })
 
-  it('forgets mail and keys when cleared', async () => {
+  it('forgets email and keys when cleared', async () => {
     await send('a')
     inbox.clear()
     expect(await inbox.messages()).toEqual([])
@@ -67,7 +67,7 @@ describe('the inbox', () => {
     expect(await inbox.messages()).toHaveLength(1)
   })
 
-  it('lets no other site read the mail', async () => {
+  it('lets no other site read the email', async () => {
     const response = await fetch(`${inbox.url}/emails`, { headers: { origin: 'https://elsewhere.test' } })
     expect(response.headers.get('access-control-allow-origin')).toBeNull()
   })
@@ -80,7 +80,7 @@ describe('a fault', () => {
     expect(await inbox.messages()).toEqual([])
   })
 
-  it('lose-answer takes the mail all the same, and the repeat is no second one', async () => {
+  it('lose-answer takes the email all the same, and the repeat is no second one', async () => {
     inbox.fault = () => ({ kind: 'lose-answer' })
     expect((await send('a')).error).toMatchObject({ statusCode: null })
     inbox.fault = undefined
@@ -107,8 +107,8 @@ describe('a fault', () => {
 
   it('hang never answers', async () => {
     inbox.fault = () => ({ kind: 'hang' })
-    const answer = fetch(`${inbox.url}/emails`, { method: 'POST', signal: AbortSignal.timeout(200) })
-    await expect(answer).rejects.toThrow('timeout')
+    const response = fetch(`${inbox.url}/emails`, { method: 'POST', signal: AbortSignal.timeout(200) })
+    await expect(response).rejects.toThrow('timeout')
     expect(await inbox.messages()).toEqual([])
   })
 })

@@ -1,4 +1,4 @@
-/** The local stand-in for Resend: takes the mail its SDK sends, and shows it to a person and to tests. */
+/** The local stand-in for Resend: takes the email its SDK sends, and shows it to a person and to tests. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,16 +13,16 @@ export interface Inbox {
   inboxUrl: string
   /** For the SDK's `RESEND_API_KEY`; any other would do. */
   apiKey: string
-  /** All mail taken so far, newest last. */
-  messages(): Promise<Mail[]>
-  /** Forgets all mail, and every idempotency key with it. */
+  /** All email taken so far, newest last. */
+  messages(): Promise<Email[]>
+  /** Forgets all email, and every idempotency key with it. */
   clear(): void
   /** Asked for each call of the API, in tests, whether something goes wrong with it. */
   fault: ((request: { method: string; path: string }) => InboxFault | undefined) | undefined
   close(): Promise<void>
 }
 
-export interface Mail {
+export interface Email {
   id: string
   to: string[]
   subject: string
@@ -34,9 +34,9 @@ export interface Mail {
 export type InboxFault =
   /** The connection is cut and nothing is taken. */
   | { kind: 'refuse' }
-  /** The mail is taken, then the connection is cut. */
+  /** The email is taken, then the connection is cut. */
   | { kind: 'lose-answer' }
-  /** The mail is taken at once and that is said later. */
+  /** The email is taken at once and that is said later. */
   | { kind: 'delay'; milliseconds: number }
   /** Nothing is taken; the answer is Resend's error of that status. */
   | { kind: 'status'; code: number }
@@ -45,7 +45,7 @@ export type InboxFault =
 
 const API_KEY = 're_local'
 
-const MailList = z.object({
+const EmailList = z.object({
   data: z.array(
     z.object({
       id: z.string(),
@@ -65,7 +65,7 @@ const ERROR_NAMES: Record<number, string> = {
   429: 'rate_limit_exceeded',
 }
 
-interface Answer {
+interface Reply {
   status: number
   contentType: string
   body: Uint8Array | string
@@ -76,7 +76,7 @@ export async function startInbox({ port }: { port: number }): Promise<Inbox> {
   const innerUrl = `http://${LOOPBACK}:${new URL(emulator.url).port}`
   let calls = 0
 
-  async function forward(request: IncomingMessage, body: Uint8Array): Promise<Answer> {
+  async function forward(request: IncomingMessage, body: Uint8Array): Promise<Reply> {
     const headers = new Headers()
     for (const name of ['content-type', 'idempotency-key']) {
       const value = request.headers[name]
@@ -99,13 +99,13 @@ export async function startInbox({ port }: { port: number }): Promise<Inbox> {
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await buffer(request)
     const fault = inbox.fault?.({ method: request.method ?? '', path: request.url ?? '' })
-    const answer = await withFault(fault, () => forward(request, body))
-    if (answer === 'never') return
-    if (answer === 'cut') {
+    const reply = await withFault(fault, () => forward(request, body))
+    if (reply === 'never') return
+    if (reply === 'cut') {
       response.destroy()
       return
     }
-    response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body)
+    response.writeHead(reply.status, { 'content-type': reply.contentType }).end(reply.body)
   }
 
   const server = createServer((request, response) => {
@@ -124,8 +124,8 @@ export async function startInbox({ port }: { port: number }): Promise<Inbox> {
     fault: undefined,
     async messages() {
       const response = await fetch(`${innerUrl}/emails`, { headers: { authorization: `Bearer ${calls++}` } })
-      const { data } = MailList.parse(await response.json())
-      return data.map(({ created_at: createdAt, ...mail }) => ({ ...mail, createdAt: new Date(createdAt) }))
+      const { data } = EmailList.parse(await response.json())
+      return data.map(({ created_at: createdAt, ...email }) => ({ ...email, createdAt: new Date(createdAt) }))
     },
     clear: () => emulator.reset(),
     async close() {
@@ -141,8 +141,8 @@ export async function startInbox({ port }: { port: number }): Promise<Inbox> {
 /** `cut` closes the connection without an answer, `never` leaves it open without one. */
 async function withFault(
   fault: InboxFault | undefined,
-  run: () => Promise<Answer>,
-): Promise<Answer | 'cut' | 'never'> {
+  run: () => Promise<Reply>,
+): Promise<Reply | 'cut' | 'never'> {
   if (fault === undefined) return run()
   switch (fault.kind) {
     case 'refuse':
@@ -151,9 +151,9 @@ async function withFault(
       await run()
       return 'cut'
     case 'delay': {
-      const answer = await run()
+      const reply = await run()
       await sleep(fault.milliseconds, undefined, { ref: false })
-      return answer
+      return reply
     }
     case 'status':
       return resendError(fault.code)
@@ -163,7 +163,7 @@ async function withFault(
   return 'never'
 }
 
-function resendError(statusCode: number): Answer {
+function resendError(statusCode: number): Reply {
   const name = ERROR_NAMES[statusCode] ?? 'application_error'
   const body = JSON.stringify({ statusCode, name, message: 'A fault the test asked for.' })
   return { status: statusCode, contentType: 'application/json', body }

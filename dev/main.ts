@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs, parseEnv } from 'node:util'
-import { completeApiReference } from '../build/api-reference.ts'
+import { completeApiReference } from '../cli/build/api-reference.ts'
 import { startApp, writeLocalConfig } from './app.ts'
 import { requireFreePort } from './port.ts'
 import { CHECKOUT, SECRETS, startStack, type Stack, type StackPorts } from './stack.ts'
 
-const HELP = `npm run dev     starts Latchkey on this machine: database, mail inbox, migrations and the app
+const HELP = `npm run dev     starts Latchkey on this machine: database, email inbox, migrations and the app
 npm run stack   starts all of it but the app, for a vercel dev of your own
 
   --port N              where the app listens (default 3000)
@@ -56,7 +56,7 @@ async function main({ port, directory, stackPorts, reset, withoutVercel }: Optio
   if (!withoutVercel) await requireFreePort(port, 'the app', CHOOSE_ANOTHER_PORT)
   const own = readDotEnv()
 
-  console.log(`Starting the database and the mail inbox${withoutVercel ? '' : ', then the app'} …`)
+  console.log(`Starting the database and the email inbox${withoutVercel ? '' : ', then the app'} …`)
   const stack = await startStack({ directory, ports: stackPorts, fresh: reset, appUrl })
   running.push(() => stack.stop())
   void stack.postgres.ended.then((cause) => stop(1, `Postgres ended by itself (${cause}).`))
@@ -188,7 +188,7 @@ function describeApp(stack: Stack, own: DotEnv, seconds: number): string {
   )
   if (fromFile.length > 0) notes.push(`From .env, not from the local stack: ${fromFile.join(', ')}.`)
   if ((own['APP_URL'] ?? appUrl) !== appUrl) {
-    notes.push(`APP_URL in .env is ${own['APP_URL']}: mails lead there, and what ${appUrl} sends is refused.`)
+    notes.push(`APP_URL in .env is ${own['APP_URL']}: emails lead there, and what ${appUrl} sends is refused.`)
   }
   notes.push('Ctrl-C stops it. The database is kept; npm run dev -- --reset empties it.')
   return `
@@ -208,7 +208,7 @@ function describeStack(stack: Stack, vercelConfig: string): string {
     .filter(([key]) => !secrets.includes(key))
     .map(([key, value]) => `  ${key}=${value}`)
   return `
-The database, its gateway and the mail inbox run.
+The database, its gateway and the email inbox run.
 
   Inbox      ${stack.inboxUrl}
   Database   ${stack.databaseUrl}
@@ -228,7 +228,7 @@ For a vercel dev of your own:
 
 // --- Vercel's cron ---
 
-/** Delivers mail that waits and removes what has expired. */
+/** Delivers email that waits and removes what has expired. */
 function callMaintenance(appUrl: string, secret: string): void {
   const headers = { authorization: `Bearer ${secret}` }
   setInterval(() => {

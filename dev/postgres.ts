@@ -182,7 +182,7 @@ async function startServer(home: Home, port: number): Promise<Child> {
   const deadline = Date.now() + START_DEADLINE_MS
   for (;;) {
     const server = launch(home, port)
-    if (await answers(server, port, deadline)) return server
+    if (await responses(server, port, deadline)) return server
 
     // After a crash the old server's own processes may need a moment to notice that it is gone.
     const retry = server.lastLines().includes('shared memory block') && Date.now() < deadline
@@ -219,7 +219,7 @@ function launch(home: Home, port: number): Child {
 }
 
 /** False when the server ended before it took a connection, or took too long and was stopped. */
-async function answers(server: Child, port: number, deadline: number): Promise<boolean> {
+async function responses(server: Child, port: number, deadline: number): Promise<boolean> {
   const ended = server.exited.then(() => 'ended')
   while (Date.now() < deadline) {
     if (await takesConnection(port)) return true

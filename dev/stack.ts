@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { migrate } from '../build/migrate.ts'
+import { migrate } from '../cli/database/migrate.ts'
 import { startGateway, type Gateway } from './gateway.ts'
 import { startInbox, type Inbox } from './inbox.ts'
 import { requireFreePort } from './port.ts'
@@ -51,7 +51,7 @@ export const SECRETS = ['JWT_SECRET', 'CRON_SECRET'] as const
 export async function startStack({ directory, ports, fresh = false, appUrl }: StackOptions): Promise<Stack> {
   await requireFreePort(ports.postgres, 'Postgres')
   await requireFreePort(ports.gateway, 'the database gateway')
-  await requireFreePort(ports.inbox, 'the mail inbox')
+  await requireFreePort(ports.inbox, 'the email inbox')
   await mkdir(directory, { recursive: true })
   // Root runs Postgres as `nobody`, who has to get through to its data; the secrets have a mode of their own.
   if (process.getuid?.() === 0) await chmod(directory, 0o711)
@@ -85,7 +85,7 @@ export async function startStack({ directory, ports, fresh = false, appUrl }: St
       NEON_FETCH_ENDPOINT: gateway.url,
       RESEND_API_KEY: inbox.apiKey,
       RESEND_BASE_URL: inbox.url,
-      MAIL_FROM: 'Latchkey <login@latchkey.test>',
+      EMAIL_FROM: 'Latchkey <login@latchkey.test>',
       ...secrets,
     }
     const discard = async () => {

@@ -121,7 +121,7 @@ export const sessions = latchkey.table(
   ],
 )
 
-/** What a mailed link or code of an account stands for. */
+/** What an emailed link or code of an account stands for. */
 export const oneTimeTokens = latchkey.table(
   'one_time_tokens',
   {
@@ -231,7 +231,7 @@ export const events = latchkey.table(
  * address than the one it connected to runs on a copy, such as a Neon branch.
  */
 export const productionDatabase = latchkey.table('production_database', {
-  /** Host, port and name, without user or password (`databaseAddress` in build/production-database.ts). */
+  /** Host, port and name, without user or password (`databaseAddress` in cli/database/production.ts). */
   address: text('address').primaryKey(),
   recordedAt: moment('recorded_at').notNull().defaultNow(),
 })

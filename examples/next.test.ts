@@ -7,10 +7,10 @@ import { chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startChild } from '../dev/child.ts'
 import { freePort } from '../dev/port.ts'
-import { query } from '../test/database.ts'
-import { expectStory } from '../test/http-story.ts'
-import { verifiedPerson } from '../test/people.ts'
-import { gateway, inbox } from '../test/setup-stack.ts'
+import { query } from '../test/support/database.ts'
+import { expectStory } from '../test/support/http-story.ts'
+import { verifiedPerson } from '../test/support/people.ts'
+import { gateway, inbox } from '../test/support/setup-stack.ts'
 
 const HERE = join(import.meta.dirname, 'next')
 const NEXT = join(HERE, 'node_modules/next/dist/bin/next')
@@ -49,15 +49,15 @@ afterAll(() => app.end('SIGTERM', 5_000))
 /** Signed in over HTTP: the cookie header and the access token. */
 async function signedIn(): Promise<{ email: string; cookie: string; accessToken: string }> {
   const { email, password } = await verifiedPerson()
-  const answer = await fetch(`${origin}/api/auth/login`, {
+  const response = await fetch(`${origin}/api/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', origin },
     body: JSON.stringify({ email, password }),
   })
-  expect(answer.status).toBe(200)
-  const cookies = answer.headers.getSetCookie().map((text) => parseSetCookie(text))
+  expect(response.status).toBe(200)
+  const cookies = response.headers.getSetCookie().map((text) => parseSetCookie(text))
   const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
-  const { accessToken } = (await answer.json()) as { accessToken: string }
+  const { accessToken } = (await response.json()) as { accessToken: string }
   return { email, cookie, accessToken }
 }
 
@@ -83,9 +83,9 @@ test('the pages that emailed links open are there, with all that they load', asy
   for (const name of ['verify', 'reset', 'cancel', 'problems']) {
     const loaded = new Set([`/auth/${name}`])
     for (const path of loaded) {
-      const answer = await get(path)
-      expect(answer.status, path).toBe(200)
-      const text = await answer.text()
+      const response = await get(path)
+      expect(response.status, path).toBe(200)
+      const text = await response.text()
       const named = text.matchAll(/(?:src|href)="(\/(?:assets|client)\/[^"]+)"|from '([^']+\.js)'/g)
       for (const [, address, module] of named)
         loaded.add(new URL(address ?? module ?? '', origin + path).pathname)
@@ -95,10 +95,10 @@ test('the pages that emailed links open are there, with all that they load', asy
 })
 
 test('answers keep their headers, and a method that an endpoint does not have is 405', async () => {
-  const answer = await get('/api/auth/login')
-  expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST'])
-  expect(answer.headers.get('cache-control')).toBe('no-store')
-  expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'")
+  const response = await get('/api/auth/login')
+  expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST'])
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
   expect((await fetch(`${origin}/api/auth/login`, { method: 'OPTIONS' })).status).toBe(405)
   expect((await get('/api/auth/nothing')).status).toBe(404)
   expect((await get('/api/auth/constructor')).status).toBe(404)

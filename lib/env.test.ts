@@ -1,4 +1,4 @@
-import { localhostCertificate } from '../test/certificate.ts'
+import { localhostCertificate } from '../test/support/certificate.ts'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,14 +12,14 @@ const COMPLETE = {
   JWT_SECRET: randomBytes(32).toString('base64'),
   DATABASE_URL: 'postgresql://app:pw@ep-quiet-sun-1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require',
   RESEND_API_KEY: 're_123456789',
-  MAIL_FROM: 'Example <login@mail.example.com>',
+  EMAIL_FROM: 'Example <login@mail.example.com>',
   CRON_SECRET: randomBytes(32).toString('hex'),
 }
 
-function faultsOf(changes: Record<string, string | undefined>): Record<string, string> {
+function issuesOf(changes: Record<string, string | undefined>): Record<string, string> {
   const parsed = parseEnvironment({ ...COMPLETE, ...changes })
   if (parsed.kind === 'ok') return {}
-  return Object.fromEntries(parsed.faults.map((fault) => [fault.key, fault.problem]))
+  return Object.fromEntries(parsed.issues.map((issue) => [issue.key, issue.problem]))
 }
 
 describe('the environment', () => {
@@ -31,11 +31,11 @@ describe('the environment', () => {
     })
   })
 
-  test('mails are in English, lead to our pages and name nobody when nothing is said', () => {
-    expect(parseEnvironment({ ...COMPLETE, MAIL_LANGUAGE: '', SUPPORT_ADDRESS: ' ' })).toMatchObject({
+  test('emails are in English, lead to our pages and name nobody when nothing is said', () => {
+    expect(parseEnvironment({ ...COMPLETE, EMAIL_LANGUAGE: '', SUPPORT_ADDRESS: ' ' })).toMatchObject({
       kind: 'ok',
       environment: {
-        mailLanguage: 'en',
+        emailLanguage: 'en',
         supportAddress: undefined,
         verifyPath: '/auth/verify',
         resetPath: '/auth/reset',
@@ -43,21 +43,21 @@ describe('the environment', () => {
     })
   })
 
-  test('mails go to everybody, but in a preview to nobody; MAIL_ALLOW says to whom instead, in any spelling', () => {
+  test('emails go to everybody, but in a preview to nobody; EMAIL_ALLOW says to whom instead, in any spelling', () => {
     const allowed = (changes: Record<string, string>) => {
       const parsed = parseEnvironment({ ...COMPLETE, ...changes })
-      return parsed.kind === 'ok' ? parsed.environment.mailAllow : parsed.faults
+      return parsed.kind === 'ok' ? parsed.environment.emailAllow : parsed.issues
     }
     expect(allowed({})).toBeUndefined()
     expect(allowed({ VERCEL_ENV: 'preview' })).toEqual([])
-    const MAIL_ALLOW = 'Me@Example.com, @MÜNCHEN.example'
+    const EMAIL_ALLOW = 'Me@Example.com, @MÜNCHEN.example'
     const keys = ['me@example.com', '@xn--mnchen-3ya.example']
-    expect(allowed({ MAIL_ALLOW })).toEqual(keys)
-    expect(allowed({ MAIL_ALLOW, VERCEL_ENV: 'preview' })).toEqual(keys)
+    expect(allowed({ EMAIL_ALLOW })).toEqual(keys)
+    expect(allowed({ EMAIL_ALLOW, VERCEL_ENV: 'preview' })).toEqual(keys)
   })
 
   test.each(['/', '/confirm', '/confirm/', '/account/new-password', '/~me/a_b.html'])(
-    'a mailed link can open the page %s',
+    'a emailed link can open the page %s',
     (path) => {
       expect(parseEnvironment({ ...COMPLETE, VERIFY_PATH: path, RESET_PATH: path })).toMatchObject({
         kind: 'ok',
@@ -85,32 +85,32 @@ describe('the environment', () => {
     '/a\n',
     '/%2e%2e/a',
     '/über',
-  ])('a mailed link never opens %j', (path) => {
-    expect(faultsOf({ VERIFY_PATH: path })['VERIFY_PATH']).toMatch(/path on the app's own origin/)
-    expect(faultsOf({ RESET_PATH: path })['RESET_PATH']).toMatch(/path on the app's own origin/)
+  ])('a emailed link never opens %j', (path) => {
+    expect(issuesOf({ VERIFY_PATH: path })['VERIFY_PATH']).toMatch(/path on the app's own origin/)
+    expect(issuesOf({ RESET_PATH: path })['RESET_PATH']).toMatch(/path on the app's own origin/)
   })
 
   test('an empty one names every missing variable at once, each with what to do', () => {
     const parsed = parseEnvironment({})
     expect(parsed.kind).toBe('misconfigured')
-    const faults = parsed.kind === 'ok' ? [] : parsed.faults
-    expect(faults.map((fault) => fault.key).toSorted()).toEqual([
+    const issues = parsed.kind === 'ok' ? [] : parsed.issues
+    expect(issues.map((issue) => issue.key).toSorted()).toEqual([
       'APP_URL',
       'CRON_SECRET',
       'DATABASE_URL',
+      'EMAIL_FROM',
       'JWT_SECRET',
-      'MAIL_FROM',
       'RESEND_API_KEY',
     ])
-    for (const fault of faults) expect(fault.problem).toMatch(/^missing; .{10,}/)
-    expect(faults.find((fault) => fault.key === 'JWT_SECRET')?.problem).toBe(
+    for (const issue of issues) expect(issue.problem).toMatch(/^missing; .{10,}/)
+    expect(issues.find((issue) => issue.key === 'JWT_SECRET')?.problem).toBe(
       'missing; make one with: openssl rand -base64 32',
     )
   })
 
   test('an empty value is a missing one', () => {
-    expect(faultsOf({ JWT_SECRET: '' })['JWT_SECRET']).toMatch(/^missing/)
-    expect(faultsOf({ MAIL_FROM: '  ' })['MAIL_FROM']).toMatch(/^missing/)
+    expect(issuesOf({ JWT_SECRET: '' })['JWT_SECRET']).toMatch(/^missing/)
+    expect(issuesOf({ EMAIL_FROM: '  ' })['EMAIL_FROM']).toMatch(/^missing/)
   })
 
   test.each([
@@ -123,14 +123,14 @@ describe('the environment', () => {
     ['a good one followed by a bad one', `${COMPLETE.JWT_SECRET},changeme`],
     ['a good one followed by nothing', `${COMPLETE.JWT_SECRET},`],
   ])('[RFC 8725 3.5] [RFC 7518 3.2] JWT_SECRET is refused: %s', (_, secret) => {
-    expect(faultsOf({ JWT_SECRET: secret })['JWT_SECRET']).toMatch(/not random/)
+    expect(issuesOf({ JWT_SECRET: secret })['JWT_SECRET']).toMatch(/not random/)
   })
 
   test('secrets that openssl makes are accepted, alone and as a list', () => {
     for (let round = 0; round < 2000; round += 1) {
       const base64 = randomBytes(32).toString('base64')
       const hex = randomBytes(32).toString('hex')
-      expect(faultsOf({ JWT_SECRET: `${base64}, ${hex}`, CRON_SECRET: base64 })).toEqual({})
+      expect(issuesOf({ JWT_SECRET: `${base64}, ${hex}`, CRON_SECRET: base64 })).toEqual({})
     }
   })
 
@@ -162,19 +162,19 @@ describe('the environment', () => {
     ['RESEND_API_KEY', 'sk_live_1', /Resend/],
     ['RESEND_DEBUG', 'true', /addresses/],
     ['NODE_TLS_REJECT_UNAUTHORIZED', '0', /stand in for the database/],
-    ['MAIL_FROM', 'nobody', /not a sender/],
-    ['MAIL_FROM', 'A <a@b.example>\r\nBcc: c@d.example', /not a sender/],
-    ['MAIL_ALLOW', 'me', /addresses and @domains/],
-    ['MAIL_ALLOW', 'me@example.com,', /addresses and @domains/],
-    ['MAIL_ALLOW', '*@example.com', /addresses and @domains/],
-    ['MAIL_ALLOW', '*', /addresses and @domains/],
-    ['MAIL_ALLOW', '@', /addresses and @domains/],
-    ['MAIL_ALLOW', 'me@example.com;you@example.com', /addresses and @domains/],
+    ['EMAIL_FROM', 'nobody', /not a sender/],
+    ['EMAIL_FROM', 'A <a@b.example>\r\nBcc: c@d.example', /not a sender/],
+    ['EMAIL_ALLOW', 'me', /addresses and @domains/],
+    ['EMAIL_ALLOW', 'me@example.com,', /addresses and @domains/],
+    ['EMAIL_ALLOW', '*@example.com', /addresses and @domains/],
+    ['EMAIL_ALLOW', '*', /addresses and @domains/],
+    ['EMAIL_ALLOW', '@', /addresses and @domains/],
+    ['EMAIL_ALLOW', 'me@example.com;you@example.com', /addresses and @domains/],
     ['SUPPORT_ADDRESS', 'help', /not an email address; .*help@example\.com/],
     ['SUPPORT_ADDRESS', 'Help <help@example.com>', /write the address alone/],
     ['SUPPORT_ADDRESS', 'a@b.example\r\nBcc: c@d.example', /not an email address/],
-    ['MAIL_LANGUAGE', 'it', /one of: en, de, fr, es/],
-    ['MAIL_LANGUAGE', 'EN', /one of: en, de, fr, es/],
+    ['EMAIL_LANGUAGE', 'it', /one of: en, de, fr, es/],
+    ['EMAIL_LANGUAGE', 'EN', /one of: en, de, fr, es/],
     ['CRON_SECRET', 'cron', /not random/],
     ['PASSWORD_MIN_LENGTH', '7', /8 to 64/],
     ['PASSWORD_MIN_LENGTH', 'ten', /8 to 64/],
@@ -182,13 +182,13 @@ describe('the environment', () => {
     ['BREACHED_PASSWORDS_URL', 'https://user:pw@api.example.com', /https address alone/],
     ['BREACHED_PASSWORDS_URL', 'http://127.0.0.1:1/range', /https/],
   ])('%s=%s is refused in production', (key, value, problem) => {
-    expect(faultsOf({ [key]: value })[key]).toMatch(problem)
+    expect(issuesOf({ [key]: value })[key]).toMatch(problem)
   })
 
   test('[ASVS 13.2.3] no secret of an example opens a deployment: none of .env.example, none of the docs, none left out', () => {
     const example = parseEnv(readFileSync(join(import.meta.dirname, '../.env.example'), 'utf8'))
-    const faults = faultsOf({ ...example, VERCEL_ENV: 'production' })
-    expect(Object.keys(faults).toSorted()).toEqual([
+    const issues = issuesOf({ ...example, VERCEL_ENV: 'production' })
+    expect(Object.keys(issues).toSorted()).toEqual([
       'APP_URL',
       'CRON_SECRET',
       'DATABASE_URL',
@@ -198,21 +198,21 @@ describe('the environment', () => {
       'RESEND_BASE_URL',
     ])
     for (const sample of ['changeme', 'secret', 'your-secret-here', 'openssl rand -base64 32']) {
-      expect(Object.keys(faultsOf({ JWT_SECRET: sample, CRON_SECRET: sample })).toSorted()).toEqual([
+      expect(Object.keys(issuesOf({ JWT_SECRET: sample, CRON_SECRET: sample })).toSorted()).toEqual([
         'CRON_SECRET',
         'JWT_SECRET',
       ])
     }
-    expect(faultsOf({ RESEND_API_KEY: 're_xxxxxxxxx' })['RESEND_API_KEY']).toMatch(/an example/)
+    expect(issuesOf({ RESEND_API_KEY: 're_xxxxxxxxx' })['RESEND_API_KEY']).toMatch(/an example/)
     for (const url of ['postgresql://app@db.example.com/app', 'postgresql://app:@db.example.com/app']) {
-      expect(faultsOf({ DATABASE_URL: url })['DATABASE_URL']).toMatch(/with user, password/)
+      expect(issuesOf({ DATABASE_URL: url })['DATABASE_URL']).toMatch(/with user, password/)
     }
   })
 
   test('DATABASE_CA takes one certificate or more, and none that Node would ignore', () => {
     const [{ cert: one }, { cert: other }] = [localhostCertificate(), localhostCertificate()]
     for (const good of [one, one + other, `\n${one}\n`]) {
-      expect(faultsOf({ DATABASE_CA: good })).toEqual({})
+      expect(issuesOf({ DATABASE_CA: good })).toEqual({})
     }
     for (const bad of [
       one.replaceAll('\n', ''),
@@ -223,7 +223,7 @@ describe('the environment', () => {
       `${one}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
       one.replaceAll('CERTIFICATE', 'PUBLIC KEY'),
     ]) {
-      expect(faultsOf({ DATABASE_CA: bad })['DATABASE_CA'], bad).toMatch(/with its line breaks/)
+      expect(issuesOf({ DATABASE_CA: bad })['DATABASE_CA'], bad).toMatch(/with its line breaks/)
     }
   })
 
@@ -236,7 +236,7 @@ describe('the environment', () => {
         'RESEND_BASE_URL',
         'PASSWORD_MIN_LENGTH',
         'SUPPORT_ADDRESS',
-        'MAIL_LANGUAGE',
+        'EMAIL_LANGUAGE',
         'VERIFY_PATH',
         'RESET_PATH',
         'BREACHED_PASSWORDS_URL',
@@ -250,7 +250,7 @@ describe('the environment', () => {
   })
 })
 
-/** Also the table in docs/mail.md. */
+/** Also the table in docs/email.md. */
 const ORIGINS: [situation: string, variables: Record<string, string>, origin: string][] = [
   [
     'production, a domain set by hand',
@@ -301,8 +301,8 @@ const ORIGINS: [situation: string, variables: Record<string, string>, origin: st
 ]
 
 describe('the origin', () => {
-  test('docs/mail.md shows these cases', () => {
-    const page = readFileSync(join(import.meta.dirname, '../docs/mail.md'), 'utf8')
+  test('docs/email.md shows these cases', () => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/email.md'), 'utf8')
     const rows = page.split('\n').filter((line) => /`(?:VERCEL_ENV|APP_URL)=.*\|.*`https?:/.test(line))
     expect(rows.map((row) => row.split('|').map((cell) => cell.trim()))).toEqual(
       ORIGINS.map(([situation, variables, origin]) => {
@@ -328,7 +328,7 @@ describe('the origin', () => {
       { VERCEL_ENV: 'development', APP_URL: 'http://127.0.0.1:3000' },
     ],
   ])('there is none: %s', (_, variables) => {
-    expect(appOrigin(variables).kind).toBe('fault')
+    expect(appOrigin(variables).kind).toBe('issue')
   })
 
   test('a preview accepts its own generated hosts, production only its one origin', () => {

@@ -23,13 +23,13 @@ export interface Environment {
   /** Stands in for Neon's HTTP address in local development only. */
   neonFetchEndpoint: string | undefined
   resendApiKey: string
-  mailFrom: string
-  mailLanguage: MailLanguage
-  /** Whom mails may go to: comparison forms of addresses, or `@` and a domain; undefined: everybody. */
-  mailAllow: readonly string[] | undefined
-  /** Who answers people's questions; named in every mail. */
+  emailFrom: string
+  emailLanguage: EmailLanguage
+  /** Whom emails may go to: comparison forms of addresses, or `@` and a domain; undefined: everybody. */
+  emailAllow: readonly string[] | undefined
+  /** Who answers people's questions; named in every email. */
   supportAddress: string | undefined
-  /** The pages on `origin` that mailed links open. */
+  /** The pages on `origin` that emailed links open. */
   verifyPath: string
   resetPath: string
   cronSecret: string
@@ -39,15 +39,15 @@ export interface Environment {
   breachedPasswordsUrl: string | undefined
 }
 
-/** The codes alone: their texts are in lib/languages and reach only the functions that send mail. */
-export const MAIL_LANGUAGES = ['en', 'de', 'fr', 'es'] as const
+/** The codes alone: their texts are in lib/languages and reach only the functions that send email. */
+export const EMAIL_LANGUAGES = ['en', 'de', 'fr', 'es'] as const
 
-export type MailLanguage = (typeof MAIL_LANGUAGES)[number]
+export type EmailLanguage = (typeof EMAIL_LANGUAGES)[number]
 
 export type Stage = 'production' | 'preview' | 'development'
 
 /** What is wrong with one variable, in words that never hold its value. */
-export interface Fault {
+export interface Issue {
   key: string
   problem: string
 }
@@ -55,7 +55,7 @@ export interface Fault {
 /** `set` are the names of the variables that are there. */
 export type ParsedEnvironment =
   | { kind: 'ok'; set: string[]; environment: Environment }
-  | { kind: 'misconfigured'; set: string[]; faults: Fault[] }
+  | { kind: 'misconfigured'; set: string[]; issues: Issue[] }
 
 type Variables = Record<string, string | undefined>
 
@@ -68,11 +68,11 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
   const schema = schemaFor(stage)
   const set = ['APP_URL', ...Object.keys(schema.shape)].filter((key) => key in given)
   const parsed = schema.safeParse(given)
-  const faults: Fault[] = [
-    ...(origin.kind === 'fault' ? [origin.fault] : []),
+  const issues: Issue[] = [
+    ...(origin.kind === 'issue' ? [origin.issue] : []),
     ...(parsed.error?.issues ?? []).map((issue) => ({ key: String(issue.path[0]), problem: issue.message })),
   ]
-  if (origin.kind === 'fault' || !parsed.success) return { kind: 'misconfigured', set, faults }
+  if (origin.kind === 'issue' || !parsed.success) return { kind: 'misconfigured', set, issues }
 
   return {
     kind: 'ok',
@@ -87,9 +87,9 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
       databaseCa: parsed.data.DATABASE_CA,
       neonFetchEndpoint: parsed.data.NEON_FETCH_ENDPOINT,
       resendApiKey: parsed.data.RESEND_API_KEY,
-      mailFrom: parsed.data.MAIL_FROM,
-      mailLanguage: parsed.data.MAIL_LANGUAGE ?? 'en',
-      mailAllow: allowedRecipients(parsed.data.MAIL_ALLOW, stage),
+      emailFrom: parsed.data.EMAIL_FROM,
+      emailLanguage: parsed.data.EMAIL_LANGUAGE ?? 'en',
+      emailAllow: allowedRecipients(parsed.data.EMAIL_ALLOW, stage),
       supportAddress: parsed.data.SUPPORT_ADDRESS?.trim(),
       verifyPath: parsed.data.VERIFY_PATH ?? '/auth/verify',
       resetPath: parsed.data.RESET_PATH ?? '/auth/reset',
@@ -101,7 +101,7 @@ export function parseEnvironment(variables: Variables): ParsedEnvironment {
   }
 }
 
-export type Origin = { kind: 'origin'; origin: string } | { kind: 'fault'; fault: Fault }
+export type Origin = { kind: 'origin'; origin: string } | { kind: 'issue'; issue: Issue }
 
 /**
  * The app's own origin. `APP_URL` wins; without it a production deployment takes its production domain,
@@ -120,27 +120,27 @@ export function appOrigin(variables: Variables): Origin {
         : undefined
   if (host) return originFrom(`https://${host}`, stage)
   if (stage === 'development') return { kind: 'origin', origin: 'http://localhost:3000' }
-  return badOrigin('missing; set it to the address people open, such as https://app.example.com')
+  return originIssue('missing; set it to the address people open, such as https://app.example.com')
 }
 
 function originFrom(address: string, stage: Stage): Origin {
-  if (!URL.canParse(address)) return badOrigin('not an address; write it like https://app.example.com')
+  if (!URL.canParse(address)) return originIssue('not an address; write it like https://app.example.com')
   const url = new URL(address)
   if (url.pathname !== '/' || url.search || url.hash || url.username) {
-    return badOrigin('must be an origin alone: scheme and host, no path, query or user')
+    return originIssue('must be an origin alone: scheme and host, no path, query or user')
   }
   if (stage !== 'development' && isLoopback(url.hostname)) {
-    return badOrigin(`names this machine, which nobody can reach from a ${stage} deployment's mails`)
+    return originIssue(`names this machine, which nobody can reach from a ${stage} deployment's emails`)
   }
   const plainLocal = stage === 'development' && url.protocol === 'http:' && url.hostname === 'localhost'
   if (url.protocol !== 'https:' && !plainLocal) {
-    return badOrigin('must be https (http only for http://localhost in local development)')
+    return originIssue('must be https (http only for http://localhost in local development)')
   }
   return { kind: 'origin', origin: url.origin }
 }
 
-function badOrigin(problem: string): Origin {
-  return { kind: 'fault', fault: { key: 'APP_URL', problem } }
+function originIssue(problem: string): Origin {
+  return { kind: 'issue', issue: { key: 'APP_URL', problem } }
 }
 
 function ownOrigins(origin: string, variables: Variables): string[] {
@@ -212,7 +212,7 @@ export function schemaFor(stage: Stage) {
     NODE_TLS_REJECT_UNAUTHORIZED: z.optional(
       z.string().check(
         z.refine((reject) => local || reject !== '0', {
-          error: 'lets anybody stand in for the database and the mail provider; remove it',
+          error: 'lets anybody stand in for the database and the email provider; remove it',
         }),
       ),
     ),
@@ -223,12 +223,12 @@ export function schemaFor(stage: Stage) {
         }),
       ),
     ),
-    MAIL_FROM: variable('missing; the sender, such as: Example <login@mail.example.com>').check(
+    EMAIL_FROM: variable('missing; the sender, such as: Example <login@mail.example.com>').check(
       z.refine((from) => /^(?:[^<>\r\n"]{1,100} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(from), {
         error: 'not a sender; write it like: Example <login@mail.example.com>',
       }),
     ),
-    MAIL_ALLOW: z.optional(
+    EMAIL_ALLOW: z.optional(
       z.string().check(
         z.refine((list) => splitList(list).every(isRecipient), {
           error: 'not a list of addresses and @domains, like: me@example.com,@example.org',
@@ -242,9 +242,9 @@ export function schemaFor(stage: Stage) {
         }),
       ),
     ),
-    MAIL_LANGUAGE: z.optional(
-      z.enum(MAIL_LANGUAGES, {
-        error: `not a language of the mails; set one of: ${MAIL_LANGUAGES.join(', ')}`,
+    EMAIL_LANGUAGE: z.optional(
+      z.enum(EMAIL_LANGUAGES, {
+        error: `not a language of the emails; set one of: ${EMAIL_LANGUAGES.join(', ')}`,
       }),
     ),
     VERIFY_PATH: z.optional(pagePath('/auth/verify')),
@@ -349,10 +349,10 @@ export const configuration = {
 }
 
 /** The faults this instance started with; empty when it may serve. */
-export const environmentFaults: readonly Fault[] = atColdStart.kind === 'ok' ? [] : atColdStart.faults
+export const environmentIssues: readonly Issue[] = atColdStart.kind === 'ok' ? [] : atColdStart.issues
 
 /** The parsed environment. Throws when it is at fault, so nothing can run half configured. */
 export function environment(): Environment {
   if (atColdStart.kind === 'ok') return atColdStart.environment
-  throw new Error(`misconfigured: ${atColdStart.faults.map((fault) => fault.key).join(', ')}`)
+  throw new Error(`misconfigured: ${atColdStart.issues.map((issue) => issue.key).join(', ')}`)
 }

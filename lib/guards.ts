@@ -11,14 +11,14 @@
  * }
  * ```
  */
-import { verifyAccessToken } from './access-token.ts'
-import { bearerToken, credentialOf } from './auth/credential.ts'
+import { verifyAccessToken } from './crypto/access-token.ts'
+import { bearerToken, credentialOf } from './auth/credentials.ts'
 import { findSession } from './auth/sessions.ts'
 import type { User } from './db/engine.ts'
-import { environmentFaults } from './env.ts'
-import { isCrossOrigin } from './origin-check.ts'
-import { problem } from './problems.ts'
-import { isUnavailable } from './unavailable.ts'
+import { environmentIssues } from './env.ts'
+import { isCrossOrigin } from './http/csrf.ts'
+import { HttpError, problemResponse, type ProblemCode } from './http/problems.ts'
+import { ServiceUnavailable } from './unavailable.ts'
 
 /** Answer with `response`: 401, 403 for a foreign origin or another role, or 503. */
 export interface Refused {
@@ -31,7 +31,7 @@ export interface SignedIn {
   user: User
   session: {
     id: string
-    endsAt: Date
+    absoluteExpiresAt: Date
     /** Authenticated within 5 minutes, with the second factor where the account has one. */
     steppedUp: boolean
   }
@@ -49,19 +49,20 @@ export interface KnownUser {
  * origin check, so a function guarded by it is as safe from other sites as ours are.
  */
 export async function requireSession(request: Request): Promise<SignedIn | Refused> {
-  if (environmentFaults.length > 0) return refused(problem('misconfigured'))
-  if (isCrossOrigin(request)) return refused(problem('cross-origin-request'))
+  if (environmentIssues.length > 0) return refused('misconfigured')
+  if (isCrossOrigin(request)) return refused('cross-origin-request')
   try {
     const credential = await credentialOf(request)
     const found = credential && (await findSession(credential))
-    if (found?.kind === 'refresh-required') return refused(problem('refresh-required'))
-    if (found?.kind !== 'signed-in') return refused(problem('unauthorized'))
+    if (found?.kind === 'refresh-required') return refused('refresh-required')
+    if (found?.kind !== 'signed-in') return refused('unauthorized')
     const { session, steppedUp } = found
-    const endsAt = new Date(session.absoluteExpiresAt * 1000)
-    return { kind: 'signed-in', user: session.user, session: { id: session.id, endsAt, steppedUp } }
+    const absoluteExpiresAt = new Date(session.absoluteExpiresAt * 1000)
+    return { kind: 'signed-in', user: session.user, session: { id: session.id, absoluteExpiresAt, steppedUp } }
   } catch (error) {
-    if (!isUnavailable(error)) throw error
-    return refused(problem(error.unavailable, { retryAfterSeconds: error.retryAfterSeconds }))
+    if (!(error instanceof ServiceUnavailable)) throw error
+    const { code, retryAfterSeconds } = error
+    return refused(code, retryAfterSeconds)
   }
 }
 
@@ -72,7 +73,7 @@ export async function requireRole(
 ): Promise<SignedIn | Refused> {
   const guard = await requireSession(request)
   if (guard.kind === 'refused' || roles.includes(guard.user.role)) return guard
-  return refused(problem('role-required'))
+  return refused('role-required')
 }
 
 /**
@@ -80,13 +81,14 @@ export async function requireRole(
  * old, so a session that was ended meanwhile is still let in until its access token expires.
  */
 export async function requireUser(request: Request): Promise<KnownUser | Refused> {
-  if (environmentFaults.length > 0) return refused(problem('misconfigured'))
+  if (environmentIssues.length > 0) return refused('misconfigured')
   const claims = await verifyAccessToken(bearerToken(request) ?? '')
-  if (claims === undefined) return refused(problem('unauthorized'))
+  if (claims === undefined) return refused('unauthorized')
   const { userId, sessionId, role } = claims
   return { kind: 'signed-in', user: { id: userId, role }, session: { id: sessionId } }
 }
 
-function refused(response: Response): Refused {
-  return { kind: 'refused', response }
+function refused(code: ProblemCode, retryAfterSeconds?: number): Refused {
+  const extras = retryAfterSeconds === undefined ? {} : { retryAfterSeconds }
+  return { kind: 'refused', response: problemResponse(new HttpError(code, extras)) }
 }

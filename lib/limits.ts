@@ -78,7 +78,7 @@ export const maximum = {
   codeAttempts: 5,
   /** The failure from which on the next attempt has to wait. */
   backOffFrom: 10,
-  /** A sign-in from a browser without a device cookie after more failures than this is mailed about. */
+  /** A sign-in from a browser without a device cookie after more failures than this is emailed about. */
   suspiciousFrom: 5,
   /** The failure that locks the password until it is reset (NIST SP 800-63B-4, 3.2.2). */
   lockedAt: 100,

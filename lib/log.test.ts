@@ -1,11 +1,6 @@
-/** The log: one line an entry, and an inventory of its events. */
-import { globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** The log: one line per entry, with known fields only. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { log, type LogFields } from './log.ts'
-
-const HOME = join(import.meta.dirname, '..')
-const read = (path: string) => readFileSync(join(HOME, path), 'utf8')
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -50,33 +45,4 @@ describe('an entry', () => {
     const more = { path: '/', password: 'a secret', token: 'a secret', cookie: 'a secret', email: 'a secret' }
     expect(written(more).join()).not.toContain('secret')
   })
-})
-
-/** Every event of the log. A new one is a new line here and in docs/operations.md. */
-const EVENTS = [
-  'breached-passwords-unavailable',
-  'busy',
-  'cold-start',
-  'email-held',
-  'email-not-recorded',
-  'email-not-sent',
-  'internal-error',
-  'misconfigured',
-  'not-removed',
-  'refresh-token-reused',
-  'request',
-  'unavailable',
-]
-
-test('[ASVS 16.1.1] the log has the events of the inventory and no others', () => {
-  const code = globSync('{api,lib}/**/*.ts', { cwd: HOME })
-    .filter((path) => !path.endsWith('.test.ts'))
-    .map(read)
-    .join('\n')
-  const named = [...code.matchAll(/\blog\(\s*[^,']*(?:'\w+')?,\s*(?:'([\w-]+)'|error\.unavailable)/g)]
-  const [, unavailable = ''] = /type UnavailableCode = (.*)/.exec(read('lib/unavailable.ts')) ?? []
-  const codes = [...unavailable.matchAll(/'(\w+)'/g)]
-  const events = new Set([...named, ...codes].flatMap(([, event]) => event ?? []))
-  expect([...events].toSorted()).toEqual(EVENTS)
-  expect(code.match(/(?<!function )\blog\(/g)).toHaveLength(named.length)
 })

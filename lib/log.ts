@@ -2,7 +2,7 @@
  * The log: one JSON line an entry, made of the fields named here and of nothing else, so no address, token,
  * password or statement can reach it. The one place that writes to the console.
  */
-import { currentRequest } from './request-record.ts'
+import { logContext } from './log-context.ts'
 
 export interface LogFields {
   requestId?: string
@@ -30,10 +30,24 @@ export interface LogFields {
 
 export type LogLevel = 'info' | 'warn' | 'error'
 
-export function log(level: LogLevel, event: string, fields: LogFields = {}): void {
+export type LogEvent =
+  | 'breached-passwords-unavailable'
+  | 'busy'
+  | 'cold-start'
+  | 'email-held'
+  | 'email-not-recorded'
+  | 'email-not-sent'
+  | 'internal-error'
+  | 'misconfigured'
+  | 'not-removed'
+  | 'refresh-token-reused'
+  | 'request'
+  | 'unavailable'
+
+export function log(level: LogLevel, event: LogEvent, fields: LogFields = {}): void {
   const { method, path, status, code, durationMs, roundTrips, cold, userId, sessionId } = fields
   const { version, origin, keys, emailId, reason, stack } = fields
-  const requestId = fields.requestId ?? currentRequest()?.requestId
+  const requestId = fields.requestId ?? logContext()?.requestId
   const request = { requestId, method, path, status, code, durationMs, roundTrips, cold, userId, sessionId }
   const entry = { ...request, version, origin, keys, emailId, reason, stack }
   // eslint-disable-next-line no-console -- the only one

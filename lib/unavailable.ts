@@ -1,17 +1,12 @@
-/** A part of ours that cannot serve right now. Thrown, and answered as 503 by the endpoint wrapper alone. */
+/** Something of ours that can't serve right now. The endpoint responds with 503; nothing was changed. */
+export class ServiceUnavailable extends Error {
+  readonly code: 'busy' | 'unavailable'
+  readonly retryAfterSeconds: number
 
-export type UnavailableCode = 'busy' | 'unavailable'
-
-interface Unavailable extends Error {
-  unavailable: UnavailableCode
-  retryAfterSeconds: number
-}
-
-/** `reason` goes to the log. */
-export function unavailable(code: UnavailableCode, retryAfterSeconds: number, reason: string): Unavailable {
-  return Object.assign(new Error(reason), { unavailable: code, retryAfterSeconds })
-}
-
-export function isUnavailable(error: unknown): error is Unavailable {
-  return error instanceof Error && 'unavailable' in error
+  /** `reason` goes to the log only. */
+  constructor(code: 'busy' | 'unavailable', retryAfterSeconds: number, reason: string) {
+    super(reason)
+    this.code = code
+    this.retryAfterSeconds = retryAfterSeconds
+  }
 }

@@ -1,12 +1,12 @@
-/** GET /api/auth/keys: the public keys (JWK Set, RFC 7517) for whoever verifies access tokens. */
-import type { PublicKeys } from '../../lib/answers.ts'
-import { publicKeys, PUBLIC_KEYS_CACHE_SECONDS } from '../../lib/access-token.ts'
-import { endpoint } from '../../lib/endpoint.ts'
-import { json } from '../../lib/json.ts'
+/** GET /api/auth/keys: the public keys (JWK Set, RFC 7517) for everyone who verifies access tokens. */
+import { publicKeys, PUBLIC_KEYS_CACHE_SECONDS } from '../../lib/crypto/access-token.ts'
+import { endpoint } from '../../lib/http/endpoint.ts'
+import { json } from '../../lib/http/json.ts'
+import type { PublicKeys } from '../../lib/http/schemas/responses.ts'
 
 export default endpoint({
-  GET: async () => {
-    const headers = new Headers({ 'cache-control': `public, max-age=${PUBLIC_KEYS_CACHE_SECONDS}` })
-    return json<PublicKeys>(await publicKeys(), 200, headers)
-  },
+  GET: async () =>
+    json<PublicKeys>(await publicKeys(), {
+      headers: { 'cache-control': `public, max-age=${PUBLIC_KEYS_CACHE_SECONDS}` },
+    }),
 })

@@ -1,26 +1,19 @@
 /** POST /api/auth/logout: ends this session, or all of the account's. */
-import * as z from 'zod/mini'
+import { endedSessionCookies, presentedRefreshToken } from '../../lib/auth/credentials.ts'
+import { notAllowed } from '../../lib/auth/responses.ts'
 import { endSession } from '../../lib/auth/sessions.ts'
-import { endedSessionCookies, readCookie } from '../../lib/cookies.ts'
-import { endpoint } from '../../lib/endpoint.ts'
-import { readJson } from '../../lib/json.ts'
-import { problem } from '../../lib/problems.ts'
-import { openRefreshToken } from '../../lib/refresh-token.ts'
-import { withCookies } from '../../lib/session-answer.ts'
-
-export const Wish = z.strictObject({
-  everywhere: z._default(z.boolean({ error: 'Give true or false.' }), false),
-})
+import { endpoint } from '../../lib/http/endpoint.ts'
+import { noContent, readJson } from '../../lib/http/json.ts'
+import { LogoutRequest } from '../../lib/http/schemas/requests.ts'
 
 export default endpoint({
   POST: async (request, client) => {
-    const { everywhere } = await readJson(request, Wish)
-    const token = openRefreshToken(readCookie(request, 'session'))
-    const ended = token && (await endSession(token, everywhere, client))
-    if (ended === 'reauthentication-required' || ended === 'refresh-required') return problem(ended)
+    const { everywhere } = await readJson(request, LogoutRequest)
+    const token = presentedRefreshToken(request)
+    const result = token && (await endSession(token, everywhere, client))
+    if (result !== undefined && result.kind !== 'logged-out') throw notAllowed(result)
 
-    // The session is revoked before the cookie goes: if the database is away both stay, and the person can try again.
-    const response = new Response(null, { status: 204, headers: { 'clear-site-data': '"cache"' } })
-    return withCookies(response, endedSessionCookies())
+    // The session is revoked before the cookie goes: if the database is away both stay, and the user can try again.
+    return noContent({ headers: { 'clear-site-data': '"cache"' }, cookies: endedSessionCookies() })
   },
 })

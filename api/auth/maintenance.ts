@@ -1,16 +1,16 @@
-/** GET /api/auth/maintenance, called by Vercel's cron: delivers waiting email and removes what has expired. */
+/** GET /api/auth/maintenance, called by Vercel's cron: delivers waiting emails and removes what has expired. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { MaintenanceReport } from '../../lib/answers.ts'
 import { removeAllExpired } from '../../lib/auth/maintenance.ts'
-import { endpoint } from '../../lib/endpoint.ts'
+import { countWaiting, deliverWaiting } from '../../lib/email/outbox.ts'
 import { environment } from '../../lib/env.ts'
-import { json } from '../../lib/json.ts'
-import { countWaiting, deliverWaiting } from '../../lib/outbox.ts'
-import { problem } from '../../lib/problems.ts'
+import { endpoint } from '../../lib/http/endpoint.ts'
+import { json } from '../../lib/http/json.ts'
+import { HttpError } from '../../lib/http/problems.ts'
+import type { MaintenanceReport } from '../../lib/http/schemas/responses.ts'
 
 export default endpoint({
   GET: async (request) => {
-    if (!isCron(request)) return problem('unauthorized')
+    if (!isCron(request)) throw new HttpError('unauthorized')
     const { sent, failed, held } = await deliverWaiting()
     const emails = { sent, failed, held, ...(await countWaiting()) }
     return json<MaintenanceReport>({ emails, ...(await removeAllExpired()) })

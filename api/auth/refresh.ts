@@ -1,42 +1,32 @@
-/** POST /api/auth/refresh: a new access token, and the refresh token's successor when it is due. */
-import * as z from 'zod/mini'
+/** POST /api/auth/refresh: a new access token, and a rotated refresh token if that is due. */
+import { hasSessionCookie, presentedRefreshToken } from '../../lib/auth/credentials.ts'
+import { sessionEnded, signedIn } from '../../lib/auth/responses.ts'
 import { rotateSession } from '../../lib/auth/sessions.ts'
-import { readCookie } from '../../lib/cookies.ts'
-import { endpoint } from '../../lib/endpoint.ts'
-import { readJson } from '../../lib/json.ts'
-import { rateLimits } from '../../lib/limits.ts'
-import { log } from '../../lib/log.ts'
-import { deliverAfterResponse } from '../../lib/outbox.ts'
-import { problem, quotaExceeded } from '../../lib/problems.ts'
-import { openRefreshToken } from '../../lib/refresh-token.ts'
-import { sessionEnded, signedIn } from '../../lib/session-answer.ts'
-
-export const Nothing = z.strictObject({})
+import { endpoint } from '../../lib/http/endpoint.ts'
+import { readJson } from '../../lib/http/json.ts'
+import { HttpError, tooManyRequests } from '../../lib/http/problems.ts'
+import { RefreshRequest } from '../../lib/http/schemas/requests.ts'
 
 export default endpoint({
   POST: async (request, client) => {
-    await readJson(request, Nothing)
-    const cookie = readCookie(request, 'session')
-    // With neither cookie there is nothing to clear, and a login in another tab may be setting both this very moment.
-    if (cookie === undefined && readCookie(request, 'signed-in') === undefined)
-      return problem('session-ended')
-    const token = openRefreshToken(cookie)
-    if (token === undefined) return sessionEnded()
+    await readJson(request, RefreshRequest)
+    // With nothing to clear, no cookie is cleared: a login in another tab may be setting them right now.
+    if (!hasSessionCookie(request)) throw new HttpError('session-ended')
+    const token = presentedRefreshToken(request)
+    if (token === undefined) throw sessionEnded()
 
     const refresh = await rotateSession(token, client)
     switch (refresh.kind) {
       case 'live':
         return signedIn(refresh.session)
       case 'limited':
-        return quotaExceeded(rateLimits.refreshBySession, refresh.retryAfterSeconds)
+        throw tooManyRequests('refreshBySession', refresh.retryAfterSeconds)
       case 'refresh-required':
-        return problem('refresh-required')
+        throw new HttpError('refresh-required')
       case 'ended':
-        return refresh.definite ? sessionEnded() : problem('session-ended')
+        throw refresh.definite ? sessionEnded() : new HttpError('session-ended')
       case 'reused':
-        log('error', 'refresh-token-reused')
-        await deliverAfterResponse(refresh.emails)
-        return sessionEnded()
+        throw sessionEnded()
     }
   },
 })

@@ -2,16 +2,9 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-const LATCHKEY = join(import.meta.dirname, '..', '..')
+const LATCHKEY = join(import.meta.dirname, '../..')
 const HERE = join(import.meta.dirname, 'latchkey')
-const PROGRAMS = [
-  'check-environment',
-  'database-client',
-  'migrate',
-  'migrate-deployment',
-  'production-database',
-].map((name) => `build/${name}.ts`)
-const PARTS = ['api/auth', 'lib', 'client', 'drizzle', ...PROGRAMS]
+const PARTS = ['api/auth', 'lib', 'client', 'drizzle', 'cli']
 /** The pages that emailed links open. */
 const PAGES = ['public/auth', 'public/assets', 'public/client']
 

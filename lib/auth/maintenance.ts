@@ -1,6 +1,7 @@
 /** Removes what is no longer needed. Each table has its own statement, so a large one doesn't hold up the others. */
 import { call } from '../db/call.ts'
 import { maintainEventPartitions, removeExpired } from '../db/engine.ts'
+import type { MaintenanceReport } from '../http/schemas/responses.ts'
 import { log } from '../log.ts'
 
 /** With the emails before it well within the 300 s that a function has: what is left goes the next time. */
@@ -16,10 +17,10 @@ export const REMOVABLE = {
   loginAttempts: 'login-attempts',
   /** IP addresses taken out of events. */
   eventIps: 'event-ips',
-} as const
+} as const satisfies Record<Removable, string>
 
-export type Removable = keyof typeof REMOVABLE
-export type RemovedCounts = Record<Removable, number>
+type RemovedCounts = MaintenanceReport['removed']
+export type Removable = keyof RemovedCounts
 
 const removables: readonly [Removable, string][] = Object.entries(REMOVABLE).map(([name, what]) => [
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys of the object above

@@ -1,21 +1,23 @@
 /**
- * Sessions. The state machine is in the engine (drizzle/functions/rotate_session.sql and open_session.sql); this is its
- * way in, with the tokens around it.
+ * Sessions. The state machine is in the engine (drizzle/functions/rotate_session.sql and open_session.sql). This calls it
+ * and makes the tokens.
  */
-import { requestContext, type Client } from '../client.ts'
+import { hashFamily, newFamily, signRefreshToken, type RefreshToken } from '../crypto/refresh-token.ts'
 import { call } from '../db/call.ts'
 import * as engine from '../db/engine.ts'
-import { hashFamily, newFamily, signRefreshToken, type RefreshToken } from '../refresh-token.ts'
-import { recordWho } from '../request-record.ts'
-import { credentialParameters, type Credential } from './credential.ts'
+import { deliverAfterResponse } from '../email/outbox.ts'
+import { requestContext, type ClientInfo } from '../http/client-info.ts'
+import { setLogUser } from '../log-context.ts'
+import { log } from '../log.ts'
+import { credentialParameters, type Credential } from './credentials.ts'
 
-/** A session and the refresh token that the browser is about to get. */
+/** A session, and the refresh token that the browser is about to get. */
 export interface SessionWithToken {
   session: engine.LiveSession
   refreshToken: string
 }
 
-/** A family for a session that is about to be opened. */
+/** For a session that is about to be opened. */
 export interface NewFamily {
   family: Uint8Array
   familyHash: Uint8Array
@@ -26,26 +28,26 @@ export function newSessionFamily(): NewFamily {
   return { family, familyHash: hashFamily(family) }
 }
 
-/** The session's current refresh token, made from its family: nothing but the family's hash is stored. */
+/** The session's current refresh token, derived from its family: only the family's hash is stored. */
 export function withRefreshToken(session: engine.LiveSession, family: Uint8Array): SessionWithToken {
-  recordWho(session.user.id, session.id)
+  setLogUser(session.user.id, session.id)
   return { session, refreshToken: signRefreshToken({ family, counter: session.counter }) }
 }
 
 export type Refresh =
   | { kind: 'live'; session: SessionWithToken }
   | { kind: 'limited'; retryAfterSeconds: number }
-  /** Another browser holds the successor. Nothing is revoked; the same token may be tried again after the reuse interval. */
+  /** Another browser holds the successor. Nothing is revoked; the token may be tried again after the reuse interval. */
   | { kind: 'refresh-required' }
   /**
-   * `definite` is false where the session was revoked a moment ago: the response may belong to a request that lost a race
-   * with a logout or a login, whose newer cookie it must not clear.
+   * `definite` is false if the session was revoked a moment ago: this request may have lost a race with a logout or a
+   * login, and must not clear the newer cookie.
    */
   | { kind: 'ended'; definite: boolean }
-  /** Refresh token reuse: the session was revoked by this very request. */
-  | { kind: 'reused'; emails: engine.QueuedEmail[] }
+  /** Refresh token reuse: this request revoked the session. */
+  | { kind: 'reused' }
 
-export async function rotateSession(token: RefreshToken, client: Client): Promise<Refresh> {
+export async function rotateSession(token: RefreshToken, client: ClientInfo): Promise<Refresh> {
   const { family, counter } = token
   const result = await call(
     engine.rotateSession,
@@ -54,59 +56,54 @@ export async function rotateSession(token: RefreshToken, client: Client): Promis
   )
   if (result.kind === 'live') return { kind: 'live', session: withRefreshToken(result.session, family) }
   if (result.kind !== 'limited' && result.userId !== null) {
-    recordWho(result.userId, result.sessionId ?? undefined)
+    setLogUser(result.userId, result.sessionId ?? undefined)
+  }
+  if (result.kind === 'reused') {
+    log('error', 'refresh-token-reused')
+    await deliverAfterResponse(result.emails)
   }
   return result
 }
 
-/** Any token of a family ends its session. `everywhere` needs one that would be let in, and a recent authentication. */
+/** Any token of a family ends its session. `everywhere` needs the current one, and a recent authentication. */
 export async function endSession(
   token: RefreshToken,
   everywhere: boolean,
-  client: Client,
-): Promise<'logged-out' | 'reauthentication-required' | 'refresh-required'> {
+  client: ClientInfo,
+): Promise<engine.Results['logout']> {
   const { family, counter } = token
   const request = requestContext(client)
   const result = await call(engine.logout, { family_hash: hashFamily(family), counter, everywhere, request })
   if (result.kind === 'logged-out' && result.userId !== null) {
-    recordWho(result.userId, result.sessionId ?? undefined)
+    setLogUser(result.userId, result.sessionId ?? undefined)
   }
-  return result.kind
+  return result
 }
 
-export interface CheckedSession {
-  kind: 'signed-in'
-  session: engine.LiveSession
-  /** Authenticated within 5 minutes, with the second factor where the account has one. */
-  steppedUp: boolean
-}
-
-export type SessionCheck = CheckedSession | { kind: 'signed-out' } | { kind: 'refresh-required' }
-
-/** Looks the session up: a revoked session and a disabled or deleted account are seen at once. Nothing is rotated. */
-export async function findSession(credential: Credential): Promise<SessionCheck> {
+/** Reads the session's row, so a revoked session and a disabled or deleted account are refused at once. Never rotates. */
+export async function findSession(credential: Credential): Promise<engine.Results['find_session']> {
   const result = await call(engine.findSession, credentialParameters(credential), { retry: true })
-  if (result.kind === 'signed-in') recordWho(result.session.user.id, result.session.id)
+  if (result.kind === 'signed-in') setLogUser(result.session.user.id, result.session.id)
   return result
 }
 
 export async function listSessions(credential: Credential): Promise<engine.Results['list_sessions']> {
   const result = await call(engine.listSessions, credentialParameters(credential), { retry: true })
-  if (result.kind === 'listed') recordWho(result.userId, result.sessionId)
+  if (result.kind === 'listed') setLogUser(result.userId, result.sessionId)
   return result
 }
 
-/** Revokes one of the account's sessions by its id, or all but the one that asks. */
+/** Revokes one of the account's sessions by its id, or all but the current one. */
 export async function revokeSessions(
   credential: Credential,
   chosen: { id: string } | 'others',
-  client: Client,
+  client: ClientInfo,
 ): Promise<engine.Results['revoke_own_sessions']> {
   const result = await call(engine.revokeOwnSessions, {
     ...credentialParameters(credential),
     chosen_id: chosen === 'others' ? null : chosen.id,
     request: requestContext(client),
   })
-  if (result.kind === 'revoked') recordWho(result.userId, result.sessionId)
+  if (result.kind === 'revoked') setLogUser(result.userId, result.sessionId)
   return result
 }

@@ -1,29 +1,29 @@
-/** Signing in with a password: counted before the password is checked, opened or recorded as a failure after. */
-import { requestContext, type Client } from '../client.ts'
+/** Signing in with a password: counted before the check, then opened or recorded as a failure. */
+import type { DeviceCookie } from '../crypto/device-cookie.ts'
+import { attemptsKey, rateLimitKey } from '../crypto/rate-limit-keys.ts'
+import { hashFamily, type RefreshToken } from '../crypto/refresh-token.ts'
 import { call } from '../db/call.ts'
 import * as engine from '../db/engine.ts'
-import type { Device } from '../device-cookie.ts'
 import { normalizeEmail } from '../email-address.ts'
+import { deliverAfterResponse } from '../email/outbox.ts'
+import { requestContext, type ClientInfo } from '../http/client-info.ts'
 import { rateLimits } from '../limits.ts'
-import { UNKNOWN_ACCOUNT_HASH } from '../passwords.ts'
-import { attemptsKey, rateLimitKey } from '../rate-limits.ts'
-import { hashFamily, type RefreshToken } from '../refresh-token.ts'
-import { recordWho } from '../request-record.ts'
+import { setLogUser } from '../log-context.ts'
 import { newSessionFamily, withRefreshToken, type SessionWithToken } from './sessions.ts'
 
-/** What the browser's cookies say of it. */
+/** What the browser's cookies say. */
 export interface LoginBrowser {
   registrationId: string | undefined
-  device: Device | undefined
+  device: DeviceCookie | undefined
 }
 
 export interface CountedAttempt {
   kind: 'counted'
-  /** All but `account` get the same hash and the same response as an unknown address. */
+  /** All but `account` cost the same hash and get the same response as an unknown address. */
   subject: engine.LoginSubject
-  /** In a row, this attempt among them. */
+  /** In a row, including this attempt. */
   failures: number
-  passwordHash: string
+  passwordHash: string | null
   securityVersion: number | null
 }
 
@@ -33,7 +33,7 @@ export type LoginAttempt = CountedAttempt | { kind: 'limited'; retryAfterSeconds
 export async function beginLogin(
   email: string,
   browser: LoginBrowser,
-  client: Client,
+  client: ClientInfo,
 ): Promise<LoginAttempt> {
   const address = normalizeEmail(email)
   const result = await call(engine.beginLogin, {
@@ -44,34 +44,33 @@ export async function beginLogin(
     device_version: browser.device?.securityVersion ?? null,
     registration_id: browser.registrationId ?? null,
   })
-  if (result.kind === 'limited') return result
-  if (result.userId !== null) recordWho(result.userId)
-  return { ...result, passwordHash: result.passwordHash ?? UNKNOWN_ACCOUNT_HASH }
+  if (result.kind === 'counted' && result.userId !== null) setLogUser(result.userId)
+  return result
 }
 
 export interface CheckedLogin {
   email: string
   attempt: CountedAttempt
-  /** The password at today's cost, where the stored hash is cheaper. */
+  /** The password at today's cost, if the stored hash has another. */
   rehash: string | null
-  device: Device | undefined
-  /** The session that this browser has: it is superseded. */
+  device: DeviceCookie | undefined
+  /** Of the session that this browser has, which is superseded. */
   presentedToken: RefreshToken | undefined
-  /** Only for the account of the presented session, which keeps its expiry. */
+  /** Only for the account of the presented session, whose absolute expiry stays. */
   reauthenticates: boolean
   persistent: boolean
 }
 
 export type Login =
-  | { kind: 'signed-in'; session: SessionWithToken; emails: engine.QueuedEmail[] }
+  | { kind: 'signed-in'; session: SessionWithToken }
   /** The password, the address or the account is no longer what was checked. */
   | { kind: 'changed' }
   | { kind: 'signed-out' }
   | { kind: 'refresh-required' }
   | { kind: 'different-account' }
 
-/** Opens the session, once the password was found right. */
-export async function finishLogin(login: CheckedLogin, client: Client): Promise<Login> {
+/** Opens the session once the password was right. */
+export async function finishLogin(login: CheckedLogin, client: ClientInfo): Promise<Login> {
   const { attempt, device, presentedToken } = login
   const { family, familyHash } = newSessionFamily()
   const result = await call(engine.finishLogin, {
@@ -87,26 +86,26 @@ export async function finishLogin(login: CheckedLogin, client: Client): Promise<
     persistent: login.persistent,
     request: requestContext(client),
   })
-  return result.kind === 'signed-in'
-    ? { ...result, session: withRefreshToken(result.session, family) }
-    : result
+  if (result.kind !== 'signed-in') return result
+  await deliverAfterResponse(result.emails)
+  return { kind: 'signed-in', session: withRefreshToken(result.session, family) }
 }
 
-/** Writes the event of a failed login. The failure that locks the password queues an email to its owner. */
+/** Records a failed login. The failure that locks the password queues an email to its owner. */
 export async function failLogin(
   email: string,
   attempt: Pick<CountedAttempt, 'subject' | 'failures'>,
-  client: Client,
-): Promise<engine.QueuedEmail[]> {
+  client: ClientInfo,
+): Promise<void> {
   const { emails } = await call(engine.failLogin, {
     email_normalized: normalizeEmail(email),
     subject: attempt.subject,
     failures: attempt.failures,
     request: requestContext(client),
   })
-  return emails
+  await deliverAfterResponse(emails)
 }
 
-function deviceKey(device: Device | undefined): Uint8Array | null {
+function deviceKey(device: DeviceCookie | undefined): Uint8Array | null {
   return device === undefined ? null : attemptsKey('login-browser', device.id.toString('hex'))
 }

@@ -1,6 +1,6 @@
 /** One call of the engine: the statement, the tries, and what a failure becomes. The transport is replaced. */
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { isUnavailable } from '../unavailable.ts'
+import { ServiceUnavailable } from '../unavailable.ts'
 import { call } from './call.ts'
 import { describeConnection, findSession, rotateSession } from './engine.ts'
 import { ConnectionError, QueryError } from './errors.ts'
@@ -85,14 +85,14 @@ describe('a failure', () => {
   ])('%s, %s: unavailable', async (code, severity, reason) => {
     transport.mockRejectedValueOnce(refused(code, severity))
     const error = await failureOf(call(describeConnection, {}))
-    expect(isUnavailable(error)).toBe(true)
+    expect(error).toBeInstanceOf(ServiceUnavailable)
     expect(error.message).toMatch(typeof reason === 'string' ? new RegExp(`^${reason}$`) : reason)
   })
 
   test.each(['42501', '23505', '22P02', 'XX000', 'P0001'])('%s, ERROR: broken', async (code) => {
     transport.mockRejectedValueOnce(refused(code))
     const error = await failureOf(call(describeConnection, {}))
-    expect(isUnavailable(error)).toBe(false)
+    expect(error).not.toBeInstanceOf(ServiceUnavailable)
     expect(error.message).toBe(`statement failed: SQLSTATE ${code} users`)
   })
 
@@ -101,7 +101,8 @@ describe('a failure', () => {
     async (result) => {
       transport.mockResolvedValueOnce(result)
       const error = await failureOf(call(findSession, NOBODY))
-      expect([isUnavailable(error), error.message]).toEqual([true, 'find_session answered an unknown kind'])
+      expect(error).toBeInstanceOf(ServiceUnavailable)
+      expect(error.message).toBe('find_session answered an unknown kind')
     },
   )
 })

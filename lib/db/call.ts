@@ -4,38 +4,11 @@
  */
 import { parseDatabaseUrl } from '../database-url.ts'
 import { environment } from '../env.ts'
-import { countRoundTrip } from '../request-record.ts'
-import { unavailable } from '../unavailable.ts'
-import type { Results } from './engine.ts'
+import { countRoundTrip } from '../log-context.ts'
+import { ServiceUnavailable } from '../unavailable.ts'
+import type { AnyOperation, Arguments, Results, SqlType } from './engine.ts'
 import { ConnectionError, QueryError } from './errors.ts'
 import { queryOverHttp } from './neon.ts'
-
-/** Postgres' types of parameters, and what stands for them here. */
-interface Arguments {
-  bytea: Uint8Array
-  bigint: number
-  integer: number
-  boolean: boolean
-  text: string
-  uuid: string
-  jsonb: object
-}
-
-export type SqlType = keyof Arguments
-
-interface AnyOperation {
-  name: keyof Results
-  /** Without the prefix `p_` that they have in Postgres. */
-  parameters: Readonly<Record<string, SqlType>>
-  /** Every `kind` that it answers. */
-  kinds: Readonly<Record<string, true>>
-}
-
-/** A function of the engine. A plain object, so that a bundle has only those that it calls. */
-export interface Operation<Name extends keyof Results> extends AnyOperation {
-  name: Name
-  kinds: Readonly<Record<Results[Name]['kind'], true>>
-}
 
 type ArgumentsOf<Op extends AnyOperation> = {
   [Name in keyof Op['parameters']]: Arguments[Op['parameters'][Name]] | null
@@ -129,14 +102,14 @@ function isKnown<Op extends AnyOperation>({ kinds }: Op, result: unknown): resul
 }
 
 function mapped(error: unknown): Error {
-  if (error instanceof ConnectionError) return unavailable('unavailable', RETRY_AFTER_SECONDS, error.message)
+  if (error instanceof ConnectionError) return new ServiceUnavailable('unavailable', RETRY_AFTER_SECONDS, error.message)
   if (!(error instanceof QueryError)) return error instanceof Error ? error : new Error('unknown')
   const { sqlState } = error
   if (NOT_MIGRATED.has(sqlState)) {
     const reason = `${sqlState}: the database does not have the functions of this version; run npm run migrate`
-    return unavailable('unavailable', RETRY_AFTER_SECONDS, reason)
+    return new ServiceUnavailable('unavailable', RETRY_AFTER_SECONDS, reason)
   }
   if (!error.isFatal && !TRANSIENT_CLASSES.has(sqlState.slice(0, 2))) return error
   const fix = FIXES.get(sqlState.slice(0, 2))
-  return unavailable('unavailable', RETRY_AFTER_SECONDS, fix === undefined ? sqlState : `${sqlState}: ${fix}`)
+  return new ServiceUnavailable('unavailable', RETRY_AFTER_SECONDS, fix === undefined ? sqlState : `${sqlState}: ${fix}`)
 }

@@ -2,8 +2,21 @@
  * The engine's functions (drizzle/functions), as TypeScript calls them: parameters, and the union that each answers.
  * A test compares these with the database's catalog. Moments are epoch seconds.
  */
-import type { EmailKind } from '../messages.ts'
-import type { Operation } from './call.ts'
+
+export type EmailKind =
+  | 'confirm-registration'
+  | 'already-registered'
+  | 'reset-password'
+  | 'reset-required'
+  | 'password-reset'
+  | 'password-locked'
+  | 'login-after-failures'
+  | 'refresh-token-reused'
+  | 'password-changed'
+  | 'confirm-email-change'
+  | 'email-change-requested'
+  | 'email-changed'
+  | 'account-deleted'
 
 export interface User {
   id: string
@@ -189,6 +202,33 @@ export interface Results {
     /** Public functions that the role may not call. */
     notCallable: string[]
   }
+}
+
+/** The Postgres types of parameters, and what they are in TypeScript. */
+export interface Arguments {
+  bytea: Uint8Array
+  bigint: number
+  integer: number
+  boolean: boolean
+  text: string
+  uuid: string
+  jsonb: object
+}
+
+export type SqlType = keyof Arguments
+
+export interface AnyOperation {
+  name: keyof Results
+  /** Without the prefix `p_` that they have in Postgres. */
+  parameters: Readonly<Record<string, SqlType>>
+  /** Every `kind` of result. */
+  kinds: Readonly<Record<string, true>>
+}
+
+/** A function of the engine. A plain object, so that a bundle has only those that it calls. */
+export interface Operation<Name extends keyof Results> extends AnyOperation {
+  name: Name
+  kinds: Readonly<Record<Results[Name]['kind'], true>>
 }
 
 /** What a request shows to be let in. All three are NULL for none. */

@@ -15,18 +15,18 @@ afterEach(() => {
   }
 })
 
-async function serve(answer: RequestListener): Promise<{ url: string; sockets: Set<Socket> }> {
+async function serve(reply: RequestListener): Promise<{ url: string; sockets: Set<Socket> }> {
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
     sockets.add(request.socket)
-    answer(request, response)
+    reply(request, response)
   })
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/sql`, sockets }
 }
 
-const answerOne: RequestListener = (request, response) => {
+const respondOne: RequestListener = (request, response) => {
   request.resume().on('end', () => response.end('{"rows":[["ü"]]}'))
 }
 
@@ -41,9 +41,9 @@ test('a call is a POST of JSON whose length is that of its bytes, and its answer
       setImmediate(() => response.end('ü"}'))
     })
   })
-  const answer = await callDatabase(url, CALL)
+  const reply = await callDatabase(url, CALL)
   expect(seen).toBe(`POST application/json 23 true ${CALL.body}`)
-  expect([answer.ok, answer.status, answer.json(), answer.text()]).toEqual([
+  expect([reply.ok, reply.status, reply.json(), reply.text()]).toEqual([
     false,
     400,
     { message: 'ü' },
@@ -52,7 +52,7 @@ test('a call is a POST of JSON whose length is that of its bytes, and its answer
 })
 
 test('calls one after another share a connection; one that lay idle for longer than four seconds is not used again', async () => {
-  const { url, sockets } = await serve(answerOne)
+  const { url, sockets } = await serve(respondOne)
   await callDatabase(url, CALL)
   await callDatabase(url, CALL)
   expect(sockets.size).toBe(1)
@@ -65,7 +65,7 @@ test('calls one after another share a connection; one that lay idle for longer t
 })
 
 test('calls at the same time have a connection each', async () => {
-  const { url, sockets } = await serve(answerOne)
+  const { url, sockets } = await serve(respondOne)
   await Promise.all(Array.from({ length: 5 }, () => callDatabase(url, CALL)))
   expect(sockets.size).toBe(5)
 })

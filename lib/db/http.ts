@@ -11,7 +11,7 @@ export const DATABASE_TIMEOUT_MS = 5_000
 const LONGEST_IDLE_MS = 4_000
 
 /** What Neon's driver reads of a `Response`. */
-export interface DatabaseAnswer {
+export interface DatabaseResponse {
   ok: boolean
   status: number
   json: () => unknown
@@ -25,7 +25,7 @@ interface DatabaseRequest {
 }
 
 /** A redirect is an answer like any other and is not followed. Rejects with `TimeoutError` when the time is up. */
-export function callDatabase(url: string, { headers, body }: DatabaseRequest): Promise<DatabaseAnswer> {
+export function callDatabase(url: string, { headers, body }: DatabaseRequest): Promise<DatabaseResponse> {
   const signal = AbortSignal.timeout(DATABASE_TIMEOUT_MS)
   const isHttps = url.startsWith('https:')
   const options = {

@@ -96,11 +96,11 @@ export function connectAccount() {
 }
 
 /** @param {import('../../client/auth.ts').SessionState & { kind: 'signed-in' }} now */
-export function showAccount({ user, session: { endsAt } }) {
+export function showAccount({ user, session: { absoluteExpiresAt } }) {
   write('.account-email', user.email)
   write('#account-verified', user.emailVerified ? 'confirmed' : 'not confirmed')
   write('#account-role', user.role)
-  write('#session-ends', inFull(endsAt))
+  write('#session-ends', inFull(absoluteExpiresAt))
   nameAccount(user.email)
 }
 
@@ -130,7 +130,7 @@ export async function showSessions() {
     return
   }
   showNotice(devicesForm)
-  const { current, sessions } = result.answer
+  const { current, sessions } = result.body
   deviceList.replaceChildren(...sessions.map((one) => itemOf(one, one.id === current)))
   revokeOthers.hidden = sessions.length < 2
 }
@@ -139,7 +139,7 @@ export async function showSessions() {
  * @param {import('../../client/auth.ts').Session} session
  * @param {boolean} current
  */
-function itemOf({ id, client, ip, lastClient, lastIp, createdAt, lastUsedAt, endsAt }, current) {
+function itemOf({ id, client, ip, lastClient, lastIp, createdAt, lastUsedAt, absoluteExpiresAt }, current) {
   const item = element('li', HTMLElement, cloneOf('#device'))
   element('.device-client', HTMLElement, item).textContent = client
   if (!current) element('.here', HTMLElement, item).remove()
@@ -147,7 +147,7 @@ function itemOf({ id, client, ip, lastClient, lastIp, createdAt, lastUsedAt, end
   const facts = [
     `Signed in ${inFull(createdAt)}${from(ip)}`,
     `Last used ${inFull(lastUsedAt)}${moved ? from(lastIp, lastClient) : ''}`,
-    `Expires ${inFull(endsAt)} at the latest`,
+    `Expires ${inFull(absoluteExpiresAt)} at the latest`,
   ]
   element('.device-facts', HTMLElement, item).replaceChildren(...facts.map(lineOf))
   const button = element('button', HTMLButtonElement, item)

@@ -19,7 +19,7 @@ const SECRET_FIELDS = 'input[type="password"], input[autocomplete="one-time-code
  * fields, or above the form.
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => Promise<Result>} send
- * @param {(answer: any, fields: Fields) => void} done after success
+ * @param {(body: any, fields: Fields) => void} done after success
  * @param {(problem: Problem, fields: Fields) => boolean} [failed] returns true for a problem it has handled
  */
 export function connect(form, send, done, failed = () => false) {
@@ -47,7 +47,7 @@ export function connect(form, send, done, failed = () => false) {
     const result = await whileBusy(pressed, () => send(fields))
     if (result.ok) {
       for (const field of elements(SECRET_FIELDS, HTMLInputElement, form)) field.value = ''
-      done(result.answer, fields)
+      done(result.body, fields)
     } else if (!failed(result.problem, fields)) {
       showFailure(form, result.problem)
     }

@@ -49,24 +49,24 @@ connect(
 connect(
   formOf('create-account'),
   ({ email, password, remember }) => register({ email, password, remember: remember === 'on' }),
-  (_, { email }) => mailed(email, 'register'),
+  (_, { email }) => emailed(email, 'register'),
 )
 
 connect(
   formOf('reset-email'),
   ({ email }) => requestReset(email),
-  (_, { email }) => mailed(email, 'reset'),
+  (_, { email }) => emailed(email, 'reset'),
 )
 
 connect(
   verificationForm,
   ({ email }) => requestVerification(email),
-  (_, { email }) => mailed(email, 'verify'),
+  (_, { email }) => emailed(email, 'verify'),
 )
 
-connectVerification(verifyCodeForm, addressAndCode, (answer) => {
+connectVerification(verifyCodeForm, addressAndCode, (body) => {
   // The browser that registered is now signed in, and the page shows the account.
-  if (answer.status === 'signed-in') {
+  if (body.status === 'signed-in') {
     say('Your address is confirmed. You are signed in.')
     explainStep('confirmed-here')
     return
@@ -86,9 +86,9 @@ connect(
     if (action === 'call') return callFunction()
     return logout({ everywhere: action === 'sign-out-everywhere' })
   },
-  (answer, { action }) => {
-    if (action === 'refresh') say(`Refreshed: new access token, valid until ${clock(answer.expiresAt)}.`)
-    if (action === 'call') say(`The function responded: signed in as ${answer.user.email}.`)
+  (body, { action }) => {
+    if (action === 'refresh') say(`Refreshed: new access token, valid until ${clock(body.expiresAt)}.`)
+    if (action === 'call') say(`The function responded: signed in as ${body.user.email}.`)
     if (action === 'sign-out') say('You are signed out.')
     if (action === 'sign-out-everywhere') say('You are signed out on every device.')
     explainStep(action)
@@ -239,7 +239,7 @@ function viewAmong(nav, otherwise) {
  * @param {string} email
  * @param {'register' | 'reset' | 'verify'} kind
  */
-function mailed(email, kind) {
+function emailed(email, kind) {
   for (const part of elements('[data-mailed]', HTMLElement)) {
     part.hidden = !part.dataset.mailed?.split(' ').includes(kind)
   }
@@ -249,7 +249,7 @@ function mailed(email, kind) {
   write('.mailed-to', email)
   for (const option of elements('li', HTMLElement, signInOptions)) option.hidden = false
   clearHash()
-  showView('mailed')
+  showView('emailed')
   explainStep(kind)
 }
 
@@ -283,11 +283,11 @@ function sendAgainButton(email) {
 async function callFunction() {
   try {
     const response = await fetchWithToken('/api/auth/account')
-    const answer = await response.json()
-    if (response.ok) return { ok: true, answer }
+    const body = await response.json()
+    if (response.ok) return { ok: true, body }
     const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined
     const requestId = response.headers.get('x-request-id') ?? undefined
-    return { ok: false, problem: { errors: [], ...answer, retryAfterSeconds, requestId } }
+    return { ok: false, problem: { errors: [], ...body, retryAfterSeconds, requestId } }
   } catch {
     const problem = { code: 'network-error', status: 0, title: '', detail: '', errors: [] }
     return { ok: false, problem: { ...problem, retryAfterSeconds: undefined, requestId: undefined } }

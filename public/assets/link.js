@@ -21,8 +21,8 @@ const BROKEN = {
   requested: ['Request a new email', 'It has a new link and a new code.'],
 }
 
-/** @type {Record<'link-missing' | 'mailed', string>} */
-const CODE_ENTRY_TITLES = { 'link-missing': 'Open the link in your email', mailed: 'Check your email' }
+/** @type {Record<'link-missing' | 'emailed', string>} */
+const CODE_ENTRY_TITLES = { 'link-missing': 'Open the link in your email', emailed: 'Check your email' }
 
 /**
  * Starts a page for emailed links, now and whenever such a link is opened in this tab.
@@ -38,7 +38,7 @@ export function followLink(requestEmail, begin) {
       element('#code-form', HTMLFormElement).reset()
       fillAddress(email)
       write('#mailed-to', email)
-      showCodeEntry('mailed', true)
+      showCodeEntry('emailed', true)
     },
   )
   element('#request-email', HTMLButtonElement).addEventListener('click', () => showBroken('requested', true))
@@ -91,7 +91,7 @@ function takeToken() {
 }
 
 /**
- * @param {'link-missing' | 'mailed'} cause
+ * @param {'link-missing' | 'emailed'} cause
  * @param {boolean} focus
  */
 function showCodeEntry(cause, focus) {

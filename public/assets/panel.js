@@ -256,7 +256,7 @@ function tick() {
   const { iat, exp } = token.claims
   const now = Date.now()
   // Counted from the arrival of the token: this device's clock may be wrong.
-  const endsIn = Date.parse(state.session.endsAt) - iat * 1000 - (now - token.receivedAt)
+  const endsIn = Date.parse(state.session.absoluteExpiresAt) - iat * 1000 - (now - token.receivedAt)
   const expiresIn = token.receivedAt + (exp - iat) * 1000 - now
   write('.ends-in', endsIn > 0 ? `in ${countdown(endsIn)}` : 'has expired')
   write('#token-expires', expiresIn > 0 ? `in ${countdown(expiresIn)}` : 'has expired')

@@ -18,7 +18,7 @@ export function addressAndCode({ email, code }) {
  * Makes a form confirm an address. Its password field is hidden until the server requires it.
  * @param {HTMLFormElement} form
  * @param {(fields: Fields) => object} proof
- * @param {(answer: any) => void} done
+ * @param {(body: any) => void} done
  * @param {(problem: Problem) => boolean} [failed] returns true for a problem it has handled
  */
 export function connectVerification(form, proof, done, failed = () => false) {

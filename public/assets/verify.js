@@ -15,7 +15,7 @@ followLink(requestVerification, (fresh) => {
   form.reset()
 })
 
-/** @param {{ status: string }} answer */
+/** @param {{ status: string }} body */
 function confirmed({ status }) {
   token = ''
   document.documentElement.dataset.latch = 'open'

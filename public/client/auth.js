@@ -136,7 +136,7 @@ async function tryToRenew() {
         if (epoch !== begun)
             return result;
         if (result.ok) {
-            signedIn(result.answer);
+            signedIn(result.body);
             return result;
         }
         const { code, retryAfterSeconds = 0 } = result.problem;
@@ -216,8 +216,8 @@ export async function verify(proof) {
     const result = await call('PUT', 'verify', proof);
     if (!result.ok)
         return result;
-    if (result.answer.status === 'signed-in')
-        newSession(result.answer);
+    if (result.body.status === 'signed-in')
+        newSession(result.body);
     // The address may have changed.
     else if (mayBeSignedIn())
         void renew();
@@ -236,7 +236,7 @@ export async function reauthenticate(password) {
     const result = await refresh();
     if (!result.ok)
         return result;
-    const { email } = result.answer.user;
+    const { email } = result.body.user;
     return replaced(await call('POST', 'login', { email, password, reauthenticate: true }));
 }
 /** A new token and the current account, even if the token is still valid or refreshing is paused. */
@@ -287,7 +287,7 @@ export async function deleteAccount() {
 }
 function replaced(result) {
     if (result.ok)
-        newSession(result.answer);
+        newSession(result.body);
     return result;
 }
 /**
@@ -310,10 +310,10 @@ async function send(method, path, ...[body]) {
         });
         status = response.status;
         const text = await response.text();
-        const answer = text === '' ? undefined : JSON.parse(text);
+        const received = text === '' ? undefined : JSON.parse(text);
         if (response.ok)
-            return { ok: true, answer };
-        const { code, title, detail, errors = [] } = answer;
+            return { ok: true, body: received };
+        const { code, title, detail, errors = [] } = received;
         const retryAfterSeconds = Number(response.headers.get('retry-after')) || undefined;
         const requestId = response.headers.get('x-request-id') ?? undefined;
         if (code !== undefined)

@@ -218,7 +218,7 @@ export const accounts: readonly Chapter[] = [
         level: 'L2',
         demands: 'Every way in is documented and as strong as the others, and there is no other.',
         measure:
-          'public/openapi.json lists every function and method, and a test compares it with what is served. Four operations hand out a session: login, refresh, a change of password, and verify in the browser that registered. Each needs the password, the token of a session, or the mailed link together with the signed cookie of the browser in which the password was chosen.',
+          'public/openapi.json lists every function and method, and a test compares it with what is served. Four operations hand out a session: login, refresh, a change of password, and verify in the browser that registered. Each needs the password, the token of a session, or the emailed link together with the signed cookie of the browser in which the password was chosen.',
       },
       {
         ids: ['ASVS 6.3.2'],
@@ -258,7 +258,7 @@ export const accounts: readonly Chapter[] = [
         level: 'L3',
         demands: 'Email is no factor.',
         measure:
-          'A mailed link or code verifies an address. In any browser but the one that registered, verify opens no session, with the password neither, and reset opens none anywhere: one signs in with the password.',
+          'A emailed link or code verifies an address. In any browser but the one that registered, verify opens no session, with the password neither, and reset opens none anywhere: one signs in with the password.',
         deviation:
           'The browser that registered is signed in when its address is verified. It holds a signed cookie from the moment the password was chosen in it, at most 7 days before, so the link isn’t what lets it in; the session’s method is `email`, its `amr` is `otp`, and no other browser gets in by the link.',
       },
@@ -300,7 +300,7 @@ export const accounts: readonly Chapter[] = [
     ],
   },
   {
-    title: 'Mailed links and codes',
+    title: 'Emailed links and codes',
     requirements: [
       {
         ids: ['ASVS 6.4.1'],
@@ -325,7 +325,7 @@ export const accounts: readonly Chapter[] = [
         level: 'L2',
         demands: 'A forgotten password is reset securely, without bypassing a second factor.',
         measure:
-          'By a mailed link or code that sets a password of the same policy, revokes every session and signs nobody in. There is no second factor that it could bypass.',
+          'By an emailed link or code that sets a password of the same policy, revokes every session and signs nobody in. There is no second factor that it could bypass.',
       },
       {
         ids: ['63B-4 4.2.1.2'],

@@ -57,7 +57,7 @@ export const operation: readonly Chapter[] = [
         level: 'L3',
         demands: 'Cryptography with secrets happens in an isolated module',
         measure:
-          'All keys are derived from `JWT_SECRET` inside `lib/keys.ts`, one label a purpose, and leave it as MACs, signatures and public keys.',
+          'All keys are derived from `JWT_SECRET` inside `lib/crypto/keys.ts`, one label a purpose, and leave it as MACs, signatures and public keys.',
         deviation:
           'It is a module of the same process: there is no vault or HSM behind it, since a call to one would add a round trip to each request. A function that is taken over has the secret; replacing it ends every session.',
       },
@@ -96,7 +96,7 @@ export const operation: readonly Chapter[] = [
         level: 'L2',
         demands: 'No directory listings, no documentation or monitoring that was not meant to be public',
         measure:
-          'The platform lists no directories. The public pages are the demo, those of mailed links and the one that explains the problems; there is no monitoring endpoint.',
+          'The platform lists no directories. The public pages are the demo, those of emailed links and the one that explains the problems; there is no monitoring endpoint.',
         deployment: true,
       },
       {
@@ -139,7 +139,7 @@ export const operation: readonly Chapter[] = [
         level: 'L1',
         demands: 'No secret in a URL or a query that is sent to a server',
         measure:
-          'A mailed link has its token in the fragment; tokens and passwords are read from the body, bearer tokens from the header, and nothing of the kind from a query.',
+          'A emailed link has its token in the fragment; tokens and passwords are read from the body, bearer tokens from the header, and nothing of the kind from a query.',
       },
       {
         ids: ['ASVS 14.2.2', 'ASVS 14.3.2'],

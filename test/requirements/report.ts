@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { deploymentChecks } from '../../build/deployment-checks.ts'
+import { deploymentChecks } from '../../cli/deploy/deployment-checks.ts'
 import { chapters } from './chapters.ts'
 import type { Requirement } from './requirement.ts'
 

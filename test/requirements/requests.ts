@@ -50,7 +50,7 @@ export const requests: readonly Chapter[] = [
         ids: ['CS Email Validation proof'],
         demands: 'No use of an account before its address is verified',
         measure:
-          'There is no account before: consuming the mailed token creates it. The password of a pending registration gets 403 email-unverified and no session.',
+          'There is no account before: consuming the emailed token creates it. The password of a pending registration gets 403 email-unverified and no session.',
       },
       {
         ids: ['ASVS 2.3.3'],
@@ -214,7 +214,7 @@ export const requests: readonly Chapter[] = [
         level: 'L1',
         demands: 'Nothing is changed by GET, HEAD or OPTIONS',
         measure:
-          "They are 405, or read; a read with the session cookie notes that its token was presented. Opening a mailed link changes nothing until the person presses the button; a token sent by GET still works afterwards. The exception, maintenance, is what Vercel's cron can send: it needs a secret in a header, which no page of another site can make a browser send.",
+          "They are 405, or read; a read with the session cookie notes that its token was presented. Opening an emailed link changes nothing until the person presses the button; a token sent by GET still works afterwards. The exception, maintenance, is what Vercel's cron can send: it needs a secret in a header, which no page of another site can make a browser send.",
       },
       {
         ids: ['ASVS 3.5.4'],
@@ -286,7 +286,7 @@ export const requests: readonly Chapter[] = [
         demands: 'Only pages are redirected from http to https',
         measure: 'No function is reached over http: a login sent that way is not processed.',
         deviation:
-          "Vercel's edge answers http for the API with a redirect as well, which cannot be turned off; a client that misspells its address learns of it late. HSTS keeps browsers from it.",
+          "Vercel's edge answers http for the API with a redirect as well, which cannot be rotated off; a client that misspells its address learns of it late. HSTS keeps browsers from it.",
         deployment: true,
       },
       {
@@ -341,7 +341,7 @@ export const requests: readonly Chapter[] = [
         level: 'L3',
         demands: 'Our own requests stay within what a receiver accepts',
         measure:
-          'With an address of 254 characters every request to the database and the email provider, every mailed link and all four cookies together stay below 8 KB.',
+          'With an address of 254 characters every request to the database and the email provider, every emailed link and all four cookies together stay below 8 KB.',
       },
       {
         ids: ['RFC 9110 15.5.2'],

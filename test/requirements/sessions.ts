@@ -190,7 +190,7 @@ export const sessions: readonly Chapter[] = [
       {
         ids: ['RFC 9700 4.3.2'],
         demands: 'No tokens in URLs.',
-        measure: 'A token in a query counts for nothing; mailed links carry theirs in the fragment.',
+        measure: 'A token in a query counts for nothing; emailed links carry theirs in the fragment.',
       },
     ],
   },
@@ -247,7 +247,7 @@ export const sessions: readonly Chapter[] = [
         level: 'L2',
         demands: 'A token serves only what it was made for.',
         measure:
-          '`typ` must be `at+jwt`. Refresh tokens, mailed links and cookies are no JWTs: each purpose is signed under a key of its own.',
+          '`typ` must be `at+jwt`. Refresh tokens, emailed links and cookies are no JWTs: each purpose is signed under a key of its own.',
       },
       {
         ids: ['RFC 8725 3.11', 'RFC 8725 3.12'],
@@ -343,14 +343,14 @@ export const sessions: readonly Chapter[] = [
         level: 'L3',
         demands: 'Secrets are compared in constant time.',
         measure:
-          'Only `timingSafeEqual` decides on refresh tokens, mailed links and codes, both other signed cookies and the cron’s secret; a family is looked up by its digest.',
+          'Only `timingSafeEqual` decides on refresh tokens, emailed links and codes, both other signed cookies and the cron’s secret; a family is looked up by its digest.',
       },
       {
         ids: ['ASVS 11.2.5'],
         level: 'L3',
         demands: 'Cryptographic errors refuse, and all in the same way.',
         measure:
-          'Whatever is wrong with an access token or a session cookie, status, headers and body are those that garbage gets: 401. A mailed link that isn’t ours is `token-invalid`, expired or not.',
+          'Whatever is wrong with an access token or a session cookie, status, headers and body are those that garbage gets: 401. An emailed link that isn’t ours is `token-invalid`, expired or not.',
       },
       {
         ids: ['ASVS 11.4.1'],
@@ -366,7 +366,7 @@ export const sessions: readonly Chapter[] = [
         measure:
           '`randomBytes(32)` for a family, `randomBytes(16)` under a MAC for a device cookie. Ids are UUIDs and count only under a MAC of 256 bits.',
         deviation:
-          'The six digits beside a mailed link have 20 bits, as people type them. They are derived by an HMAC, differ for each email, can be tried five times an email and ten times a day an address, and do no more than the link: a registration needs its password or its browser, too.',
+          'The six digits beside an emailed link have 20 bits, as people type them. They are derived by an HMAC, differ for each email, can be tried five times an email and ten times a day an address, and do no more than the link: a registration needs its password or its browser, too.',
       },
       {
         ids: ['ASVS 11.5.2'],
