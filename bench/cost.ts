@@ -146,7 +146,11 @@ export function costOf(results: Results): Cost | undefined {
       amount: `${transferGb.toFixed(0)} GB, ${prices.neonTransferGbIncluded} of them included`,
       dollars: transferPaid * prices.neonTransferGb,
     },
-    { what: 'Resend, emails', amount: `${(emails / 1000).toFixed(0)} thousand`, dollars: emailDollars(emails) },
+    {
+      what: 'Resend, emails',
+      amount: `${(emails / 1000).toFixed(0)} thousand`,
+      dollars: emailDollars(emails),
+    },
   ]
   const refreshesPerSecond = (MONTHLY_USERS * 40) / SECONDS_A_MONTH
   return {

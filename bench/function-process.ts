@@ -25,9 +25,9 @@ const PORT_DESCRIPTOR = 3
 const ORPHAN_CHECK_MS = 1_000
 const ORIGIN = process.env['APP_URL'] ?? 'http://localhost'
 
-// As on Vercel: the function lives on for what comes after the answer.
+// As on Vercel: the function lives on for what comes after the response.
 const waitUntil = (work: Promise<unknown>) => {
-  work.catch((error: unknown) => process.stderr.write(`After the answer: ${String(error)}\n`))
+  work.catch((error: unknown) => process.stderr.write(`After the response: ${String(error)}\n`))
 }
 Reflect.set(globalThis, Symbol.for('@vercel/request-context'), { get: () => ({ waitUntil }) })
 

@@ -61,7 +61,7 @@ export interface Load {
   connections: number
   seconds: number
   next: () => BenchRequest | Promise<BenchRequest>
-  /** Told of each answer. */
+  /** Told of each response. */
   onResponse?: (response: Received) => void
 }
 

@@ -14,7 +14,7 @@ export interface RoundTripRow {
   roundTrips: number
   afterResponse: number
   statements: number
-  /** Bodies alone, to the database and back, before the answer. */
+  /** Bodies alone, to the database and back, before the response. */
   bytesOut: number
   bytesIn: number
 }
@@ -57,7 +57,7 @@ try {
         name,
         {
           'round trips': roundTrips,
-          'after the answer': afterResponse,
+          'after the response': afterResponse,
           statements,
           'bytes out': bytesOut,
           'bytes in': bytesIn,

@@ -370,6 +370,7 @@ export interface Operations {
     response: undefined
     code:
       | 'malformed-json'
+      | 'session-ended'
       | 'refresh-required'
       | 'cross-origin-request'
       | 'reauthentication-required'

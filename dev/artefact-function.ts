@@ -15,9 +15,9 @@ interface FunctionModule {
 if (import.meta.main) await serveFunction(process.argv[2] ?? '')
 
 async function serveFunction(handler: string): Promise<void> {
-  // The function lives on for what comes after the answer.
+  // The function lives on for what comes after the response.
   const waitUntil = (work: Promise<unknown>) => {
-    work.catch((error: unknown) => process.stderr.write(`After the answer: ${String(error)}\n`))
+    work.catch((error: unknown) => process.stderr.write(`After the response: ${String(error)}\n`))
   }
   Reflect.set(globalThis, Symbol.for('@vercel/request-context'), { get: () => ({ waitUntil }) })
 

@@ -253,10 +253,10 @@ function deployedFunction(
   function start(): Promise<Running> {
     if (running !== undefined) return running
     const started = launch()
-    const forget = () => {
+    const clear = () => {
       if (running === started) running = undefined
     }
-    started.then(({ exited }) => exited).then(forget, forget)
+    started.then(({ exited }) => exited).then(clear, clear)
     running = started
     return started
   }

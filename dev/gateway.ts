@@ -11,7 +11,7 @@ import { listen, LOOPBACK } from './port.ts'
 export interface Gateway {
   /** For the driver's `fetchEndpoint`. */
   url: string
-  /** Every request seen, in order of arrival, at most the latest 10,000. Set its length to 0 to start anew. */
+  /** Every request seen, in order of arrival, at most the latest 10,000. Set its length to 0 to start again. */
   requests: GatewayRequest[]
   /** Asked for each request, in tests, whether something goes wrong with it. */
   fault: ((request: FaultyRequest) => Fault | undefined) | undefined
@@ -54,7 +54,7 @@ export type Fault =
   | { kind: 'status'; code: number }
   /** Nothing runs: Neon's proxy refuses in front of Postgres, with 400 for what the caller can fix and 500 for the rest. */
   | { kind: 'proxy-refusal'; status: 400 | 500; message: string }
-  /** Nothing runs and no answer comes. */
+  /** Nothing runs and no response comes. */
   | { kind: 'hang' }
 
 interface Statement {
@@ -97,9 +97,7 @@ export async function startGateway({ port }: { port: number }): Promise<Gateway>
     const index = gateway.requests.push(seen) - 1
 
     const fault = gateway.fault?.({ index, database, statements, headers, body })
-    const reply = await withFault(fault, () =>
-      execute(connectionsTo(known, target), work, headers, response),
-    )
+    const reply = await withFault(fault, () => execute(connectionsTo(known, target), work, headers, response))
     if (reply === 'never') return
     if (reply === 'cut') {
       response.destroy()

@@ -40,7 +40,7 @@ export type InboxFault =
   | { kind: 'delay'; milliseconds: number }
   /** Nothing is taken; the answer is Resend's error of that status. */
   | { kind: 'status'; code: number }
-  /** Nothing is taken and no answer comes. */
+  /** Nothing is taken and no response comes. */
   | { kind: 'hang' }
 
 const API_KEY = 're_local'

@@ -188,7 +188,9 @@ function describeApp(stack: Stack, own: DotEnv, seconds: number): string {
   )
   if (fromFile.length > 0) notes.push(`From .env, not from the local stack: ${fromFile.join(', ')}.`)
   if ((own['APP_URL'] ?? appUrl) !== appUrl) {
-    notes.push(`APP_URL in .env is ${own['APP_URL']}: emails lead there, and what ${appUrl} sends is refused.`)
+    notes.push(
+      `APP_URL in .env is ${own['APP_URL']}: emails lead there, and what ${appUrl} sends is refused.`,
+    )
   }
   notes.push('Ctrl-C stops it. The database is kept; npm run dev -- --reset empties it.')
   return `

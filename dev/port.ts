@@ -25,7 +25,7 @@ export async function freePort(): Promise<number> {
 const STOP_THE_OTHER = 'Stop the other `npm run dev`, or whatever else listens there, and start again.'
 
 /** Throws, in words for a person, when something listens on the port that `owner` is about to take. */
-export async function requireFreePort(port: number, owner: string, mend = STOP_THE_OTHER): Promise<void> {
+export async function requireFreePort(port: number, owner: string, fix = STOP_THE_OTHER): Promise<void> {
   // What a browser means by localhost may be either.
   for (const host of [LOOPBACK, '::1']) {
     const probe = createServer()
@@ -33,7 +33,7 @@ export async function requireFreePort(port: number, owner: string, mend = STOP_T
       await listen(probe, port, host)
     } catch (error) {
       if (isTaken(error))
-        throw new Error(`Port ${port}, which ${owner} needs, is taken. ${mend}`, { cause: error })
+        throw new Error(`Port ${port}, which ${owner} needs, is taken. ${fix}`, { cause: error })
     }
     await new Promise((resolve) => probe.close(resolve))
   }

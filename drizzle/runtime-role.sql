@@ -17,10 +17,22 @@ DO $$
 DECLARE
   present text[] := (SELECT coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = 'latchkey_functions');
   setting text;
+  expected constant text[] := ARRAY[
+    'default_transaction_isolation=read committed', 'statement_timeout=6s', 'idle_in_transaction_session_timeout=6s'];
+  elsewhere name;
 BEGIN
-  FOREACH setting IN ARRAY ARRAY[
-    'default_transaction_isolation=read committed', 'statement_timeout=6s', 'idle_in_transaction_session_timeout=6s'
-  ] LOOP
+  -- A role may change its own settings, so what a thief left goes, too.
+  FOR elsewhere IN
+    SELECT datname FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
+    WHERE setrole = 'latchkey_functions'::regrole
+  LOOP
+    EXECUTE format('ALTER ROLE latchkey_functions IN DATABASE %I RESET ALL', elsewhere);
+  END LOOP;
+  IF NOT present <@ expected THEN
+    ALTER ROLE latchkey_functions RESET ALL;
+    present := '{}';
+  END IF;
+  FOREACH setting IN ARRAY expected LOOP
     CONTINUE WHEN setting = ANY (present);
     EXECUTE format('ALTER ROLE latchkey_functions SET %I = %L',
       split_part(setting, '=', 1), split_part(setting, '=', 2));

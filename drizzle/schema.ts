@@ -207,7 +207,10 @@ export const events = latchkey.table(
     xid: xid8('xid')
       .notNull()
       .default(sql`pg_current_xact_id()`),
-    createdAt: moment('created_at').notNull().defaultNow(),
+    /** Not the start of its transaction, which a caller could hold open. */
+    createdAt: moment('created_at')
+      .notNull()
+      .default(sql`clock_timestamp()`),
     kind: text('kind').notNull(),
     userId: uuid('user_id'),
     sessionId: uuid('session_id'),

@@ -58,7 +58,11 @@ export async function requireSession(request: Request): Promise<SignedIn | Refus
     if (found?.kind !== 'signed-in') return refused('unauthorized')
     const { session, steppedUp } = found
     const absoluteExpiresAt = new Date(session.absoluteExpiresAt * 1000)
-    return { kind: 'signed-in', user: session.user, session: { id: session.id, absoluteExpiresAt, steppedUp } }
+    return {
+      kind: 'signed-in',
+      user: session.user,
+      session: { id: session.id, absoluteExpiresAt, steppedUp },
+    }
   } catch (error) {
     if (!(error instanceof ServiceUnavailable)) throw error
     const { code, retryAfterSeconds } = error

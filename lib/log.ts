@@ -11,7 +11,7 @@ export interface LogFields {
   status?: number
   code?: string | undefined
   durationMs?: number
-  /** Calls of the database before the answer. */
+  /** Calls of the database before the response. */
   roundTrips?: number
   /** The first request of an instance. */
   cold?: boolean

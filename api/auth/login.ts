@@ -1,5 +1,10 @@
 /** POST /api/auth/login: checks a password and opens a session, or renews the authentication of the current one. */
-import { deviceCookie, presentedDevice, presentedRefreshToken, presentedRegistration } from '../../lib/auth/credentials.ts'
+import {
+  deviceCookie,
+  presentedDevice,
+  presentedRefreshToken,
+  presentedRegistration,
+} from '../../lib/auth/credentials.ts'
 import { signedIn } from '../../lib/auth/responses.ts'
 import { beginLogin, failLogin, finishLogin } from '../../lib/auth/sign-in.ts'
 import { hashPassword, needsRehash, passwordMatches } from '../../lib/crypto/passwords.ts'

@@ -54,7 +54,11 @@ async function verified(request: Request, result: Verification): Promise<Respons
     case 'signed-in': {
       const { session } = result
       const { user, persistent } = session.session
-      const cookies = [...cookiesOf(session), endedRegistrationCookie(), deviceCookie(request, user, persistent)]
+      const cookies = [
+        ...cookiesOf(session),
+        endedRegistrationCookie(),
+        deviceCookie(request, user, persistent),
+      ]
       return json<Verified>({ status: 'signed-in', ...(await sessionBody(session)) }, { cookies })
     }
     case 'email-changed': {

@@ -1,6 +1,6 @@
 /**
  * `npm run check:budgets`, after `npm run build`: holds what was built against cli/build/budgets.json. A function that grew is
- * either mended or gets a larger budget in the change that makes it grow, where somebody sees it.
+ * either fixed or gets a larger budget in the change that makes it grow, where somebody sees it.
  */
 import { globSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseEnvironment, type Stage } from '../../lib/env.ts'
+import { parseEnvironment } from '../../lib/env.ts'
+import type { Stage } from '../../lib/env-schema.ts'
 import { SECTIONS, variables, type Variable } from './variables.ts'
 
 export const CONFIGURE_PAGE_PATH = join(import.meta.dirname, '../../docs/configure.md')

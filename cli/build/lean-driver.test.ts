@@ -66,7 +66,10 @@ test('sends and reads what the whole driver does', async () => {
 })
 
 test('fails as the whole driver does', async () => {
-  const response = { status: 400, body: { message: 'duplicate key', code: '23505', constraint: 'users_pkey' } }
+  const response = {
+    status: 400,
+    body: { message: 'duplicate key', code: '23505', constraint: 'users_pkey' },
+  }
   const whole = await exchange(driver, response)
   expect(await exchange(lean, response)).toEqual(whole)
   expect(whole).toMatchObject({ outcome: { code: '23505', constraint: 'users_pkey' } })

@@ -180,6 +180,7 @@ async function grantedRoles(client: Client): Promise<(keyof typeof ROLES)[]> {
 
 async function notYetApplied(client: Client, migrations: Migration[]): Promise<Migration[]> {
   await client.query('CREATE SCHEMA IF NOT EXISTS latchkey')
+  await refuseOthersSchema(client)
   await client.query(
     `CREATE TABLE IF NOT EXISTS ${LEDGER}
      (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
@@ -189,6 +190,30 @@ async function notYetApplied(client: Client, migrations: Migration[]): Promise<M
   const changed = migrations.find(({ name, hash }) => applied.has(name) && applied.get(name) !== hash)
   if (changed !== undefined) throw new Error(changedSince(changed.name))
   return migrations.filter(({ name }) => !applied.has(name))
+}
+
+/**
+ * Whoever else owns the schema, or may create in it, could put a function there that the engine then runs with the
+ * owner's rights.
+ */
+async function refuseOthersSchema(client: Client): Promise<void> {
+  const { rows } = await client.query<{ problem: string }>(
+    `SELECT 'the schema latchkey belongs to ' || pg_get_userbyid(nspowner) AS problem
+     FROM pg_namespace WHERE nspname = 'latchkey' AND nspowner <> current_user::regrole
+     UNION ALL
+     SELECT pg_get_userbyid(grantee) || ' may create in the schema latchkey'
+     FROM pg_namespace, aclexplode(nspacl)
+     WHERE nspname = 'latchkey' AND privilege_type = 'CREATE' AND grantee <> nspowner
+     UNION ALL
+     SELECT relname || ' in the schema latchkey belongs to ' || pg_get_userbyid(relowner)
+     FROM pg_class WHERE relnamespace = 'latchkey'::regnamespace AND relowner <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'latchkey')
+     UNION ALL
+     SELECT proname || ' in the schema latchkey belongs to ' || pg_get_userbyid(proowner)
+     FROM pg_proc WHERE pronamespace = 'latchkey'::regnamespace AND proowner <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'latchkey')`,
+  )
+  if (rows[0] !== undefined) {
+    throw new Error(`${rows[0].problem}; only the role that migrates may own what is in it`)
+  }
 }
 
 /** What an applied migration did can't be done again, so a change of its file would reach no database that has it. */

@@ -3,7 +3,8 @@
  * Exits with 1 for an error or a warning, with 0 for information at most, with 2 for an unknown option.
  */
 import { parseArgs } from 'node:util'
-import { runChecks, type Finding } from './checks.ts'
+import { runChecks } from './checks.ts'
+import type { Finding } from './finding.ts'
 
 const HELP = `npm run doctor [-- --json]
 

@@ -17,7 +17,7 @@ BEGIN
   ELSE
     attempt := count_attempt(subject_key('password-check-session', (me.session).id::text), (me.account).id);
   END IF;
-  PERFORM confirm_session(me.session, p_counter);
+  IF NOT confirm_session(me.session, p_counter) THEN RETURN jsonb_build_object('kind', 'signed-out'); END IF;
   IF refusal IS NOT NULL THEN RETURN refusal; END IF;
   IF attempt.failures IS NULL THEN RETURN limited(attempt.retry_after); END IF;
   RETURN jsonb_build_object('kind', 'counted',

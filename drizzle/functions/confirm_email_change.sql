@@ -23,6 +23,7 @@ BEGIN
     RETURN jsonb_build_object('kind', 'unverified', 'passwordHash', u.password_hash, 'securityVersion', u.security_version);
   END IF;
 
+  PERFORM confirm_session(me.session, p_counter);
   UPDATE one_time_tokens SET consumed_at = now() WHERE id = t.id;
   old_email := u.email;
   BEGIN

@@ -5,7 +5,7 @@ DECLARE
   me record := authenticate(p_family_hash, p_counter, p_session_id);
 BEGIN
   IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
-  PERFORM confirm_session(me.session, p_counter);
+  IF NOT confirm_session(me.session, p_counter) THEN RETURN jsonb_build_object('kind', 'signed-out'); END IF;
   RETURN jsonb_build_object('kind', 'signed-in', 'session', live_session(me.session, me.account),
     'steppedUp', is_stepped_up(me.session, me.account));
 END $$;

@@ -18,19 +18,23 @@ BEGIN
   attempts_key := login_attempts_key(u.id, NULL, p_device_key);
   SELECT * INTO attempts FROM login_attempts WHERE key = attempts_key FOR UPDATE;
   SELECT * INTO u FROM users WHERE email_normalized = p_email_normalized FOR NO KEY UPDATE;
-  IF u.id IS NULL OR u.security_version <> p_security_version OR u.disabled_at IS NOT NULL THEN
+  IF u.id IS NULL OR u.security_version <> p_security_version OR u.disabled_at IS NOT NULL OR u.password_hash IS NULL THEN
     RETURN jsonb_build_object('kind', 'changed');
   END IF;
-  -- Only what is held: a row that came later is another attempt's to remove.
-  DELETE FROM login_attempts WHERE key = attempts.key;
   SELECT id, user_id, persistent, absolute_expires_at INTO presented FROM sessions WHERE family_hash = p_presented_family_hash;
   IF p_reauthenticates THEN
     -- Held, so that a logout under way is either seen or waits.
     PERFORM FROM sessions WHERE user_id = u.id AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE;
     me := authenticate(p_presented_family_hash, p_presented_counter, NULL);
-    IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
-    IF presented.user_id <> u.id THEN RETURN jsonb_build_object('kind', 'different-account'); END IF;
+    -- The attempt stays counted: otherwise any session would be a silent way to try another account's password.
+    IF me.refusal IS NOT NULL OR presented.user_id <> u.id THEN
+      PERFORM write_event('login-failed', u.id, NULL, p_request, jsonb_build_object('subject', 'account'));
+      IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
+      RETURN jsonb_build_object('kind', 'different-account');
+    END IF;
   END IF;
+  -- Only what is held: a row that came later is another attempt's to remove.
+  DELETE FROM login_attempts WHERE key = attempts.key AND user_id = u.id;
 
   IF p_rehash IS NOT NULL THEN
     UPDATE users SET password_hash = p_rehash WHERE id = u.id AND password_hash = p_checked_hash;

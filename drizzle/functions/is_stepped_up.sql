@@ -2,6 +2,6 @@
 -- second factor where the account has one.
 CREATE OR REPLACE FUNCTION latchkey.is_stepped_up(p_session latchkey.sessions, p_user latchkey.users)
 RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT p_session.authenticated_at > now() - lifetime('step_up')
+  SELECT p_session.authenticated_at > clock_timestamp() - lifetime('step_up')
     AND (p_user.second_factor_at IS NULL OR p_session.method = 'passkey' OR p_session.method ~ '\+(totp|recovery-code)$')
 $$;

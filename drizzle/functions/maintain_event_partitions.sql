@@ -19,6 +19,10 @@ BEGIN
     name := 'events_' || to_char(first_month, 'YYYY_MM');
     CONTINUE WHEN to_regclass('latchkey.' || name) IS NOT NULL;
     EXECUTE format('CREATE TABLE latchkey.%I (LIKE latchkey.events INCLUDING ALL)', name);
+    -- The owner's default privileges may give more.
+    EXECUTE format('REVOKE ALL ON latchkey.%I FROM PUBLIC', name);
+    -- A request under way may have written an event of that month there. Attaching takes this lock anyway.
+    LOCK TABLE events_default IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('WITH moved AS (DELETE FROM latchkey.events_default WHERE created_at >= %L AND created_at < %L RETURNING *)
       INSERT INTO latchkey.%I SELECT * FROM moved', first_month, next_month, name);
     EXECUTE format('ALTER TABLE latchkey.events ATTACH PARTITION latchkey.%I FOR VALUES FROM (%L) TO (%L)',
@@ -31,9 +35,14 @@ BEGIN
       AND to_date(substring(relname FROM 8), 'YYYY_MM') + interval '1 month' <= keep_from
     ORDER BY relname
   LOOP
-    EXECUTE format('ALTER TABLE latchkey.events DETACH PARTITION latchkey.%I', name);
-    EXECUTE format('DROP TABLE latchkey.%I', name);
-    dropped := dropped || name;
+    BEGIN
+      PERFORM set_config('lock_timeout', '100ms', true);
+      EXECUTE format('ALTER TABLE latchkey.events DETACH PARTITION latchkey.%I', name);
+      EXECUTE format('DROP TABLE latchkey.%I', name);
+      dropped := dropped || name;
+    EXCEPTION WHEN lock_not_available THEN
+      -- Somebody reads the log. Every write of an event would wait behind this, so it is left to the next run.
+    END;
   END LOOP;
   DELETE FROM events_default WHERE created_at < keep_from;
   GET DIAGNOSTICS removed = ROW_COUNT;

@@ -24,7 +24,7 @@ BEGIN
   me := authenticate(p_family_hash, p_counter, p_session_id);
   IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
   PERFORM confirm_session(me.session, p_counter);
-  IF NOT stepped_up THEN RETURN jsonb_build_object('kind', 'reauthentication-required'); END IF;
+  IF NOT stepped_up OR NOT is_stepped_up(me.session, me.account) THEN RETURN jsonb_build_object('kind', 'reauthentication-required'); END IF;
 
   UPDATE one_time_tokens SET consumed_at = now()
   WHERE user_id = (me.account).id AND purpose = 'email-change' AND consumed_at IS NULL;

@@ -3,7 +3,7 @@
 --   p = c - 1   within the interval, same browser and system: the token of c again (a second tab, a retry).
 --               within the interval, another browser or system: refused, nothing revoked.
 --               later, while c was never presented: a recovery, the token of c again (a lost response), from which the
---               interval starts anew. At most two different counters in a row.
+--               interval starts again. At most two different counters in a row.
 --   p < c       otherwise: reuse. The session is revoked and its owner told.
 CREATE OR REPLACE FUNCTION latchkey.rotate_session(p_family_hash bytea, p_presented bigint, p_request jsonb)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = latchkey, pg_temp AS $$
@@ -24,9 +24,7 @@ BEGIN
   SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash FOR NO KEY UPDATE;
   SELECT * INTO u FROM users WHERE id = s.user_id;
   IF s.id IS NULL OR u.disabled_at IS NOT NULL OR p_presented > s.counter OR s.revoked_at IS NOT NULL OR s.idle_expires_at <= now() THEN
-    -- A session that was revoked a moment ago may have lost a race with a logout or a login: its cookie may be newer by now.
-    RETURN jsonb_build_object('kind', 'ended', 'sessionId', s.id, 'userId', s.user_id, 'definite',
-      NOT coalesce(s.revocation_reason <> 'reuse' AND s.revoked_at > now() - reuse_interval, false));
+    RETURN ended_session(s, u, p_presented, p_request);
   END IF;
   in_interval := s.rotated_at > now() - reuse_interval;
 
@@ -40,15 +38,13 @@ BEGIN
       last_client = p_request->>'client', last_ip = p_request->>'ip'
     WHERE id = s.id RETURNING * INTO s;
   ELSIF p_presented = s.counter - 1 AND in_interval THEN
-    IF s.last_client IS DISTINCT FROM p_request->>'client' THEN
-      PERFORM write_event('refresh-refused', s.user_id, s.id, p_request, jsonb_build_object('client', p_request->>'client'));
-      RETURN jsonb_build_object('kind', 'refresh-required', 'sessionId', s.id, 'userId', s.user_id);
-    END IF;
+    IF s.last_client IS DISTINCT FROM p_request->>'client' THEN RETURN refuse_other_browser(s, p_request); END IF;
   ELSE
     recovers := s.recovered_counter IS DISTINCT FROM s.counter;
-    IF p_presented < s.counter - 1 OR s.confirmed OR recovers AND s.recovered_in_a_row >= maximum('recoveries_in_a_row') THEN
+    IF is_reuse(s, p_presented) OR recovers AND s.recovered_in_a_row >= maximum('recoveries_in_a_row') THEN
       RETURN revoke_reused_session(s, u, p_presented, p_request);
     END IF;
+    IF NOT recovers AND s.last_client IS DISTINCT FROM p_request->>'client' THEN RETURN refuse_other_browser(s, p_request); END IF;
     IF recovers THEN
       UPDATE sessions SET recovered_counter = counter, recovered_in_a_row = recovered_in_a_row + 1, rotated_at = now(),
         last_used_at = now(), last_client = p_request->>'client', last_ip = p_request->>'ip' WHERE id = s.id;

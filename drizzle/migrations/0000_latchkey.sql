@@ -3,7 +3,7 @@ CREATE SCHEMA IF NOT EXISTS "latchkey";
 CREATE TABLE "latchkey"."events" (
 	"id" bigserial NOT NULL,
 	"xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"created_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
 	"kind" text NOT NULL,
 	"user_id" uuid,
 	"session_id" uuid,
@@ -336,7 +336,7 @@ BEGIN
   ELSE
     attempt := count_attempt(subject_key('password-check-session', (me.session).id::text), (me.account).id);
   END IF;
-  PERFORM confirm_session(me.session, p_counter);
+  IF NOT confirm_session(me.session, p_counter) THEN RETURN jsonb_build_object('kind', 'signed-out'); END IF;
   IF refusal IS NOT NULL THEN RETURN refusal; END IF;
   IF attempt.failures IS NULL THEN RETURN limited(attempt.retry_after); END IF;
   RETURN jsonb_build_object('kind', 'counted',
@@ -441,6 +441,7 @@ BEGIN
     RETURN jsonb_build_object('kind', 'unverified', 'passwordHash', u.password_hash, 'securityVersion', u.security_version);
   END IF;
 
+  PERFORM confirm_session(me.session, p_counter);
   UPDATE one_time_tokens SET consumed_at = now() WHERE id = t.id;
   old_email := u.email;
   BEGIN
@@ -458,13 +459,13 @@ BEGIN
 END $$;
 --> statement-breakpoint
 -- Presenting the current refresh token confirms it: from then on its predecessor is reuse. One write a rotation at most.
+-- False if the session was revoked by a request that this one waited for.
 CREATE OR REPLACE FUNCTION latchkey.confirm_session(p_session latchkey.sessions, p_counter bigint)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  IF p_counter = p_session.counter AND NOT p_session.confirmed THEN
-    UPDATE sessions SET confirmed = true, last_used_at = now()
-    WHERE id = p_session.id AND counter = p_counter AND NOT confirmed;
-  END IF;
+  IF p_counter IS DISTINCT FROM p_session.counter OR p_session.confirmed THEN RETURN true; END IF;
+  UPDATE sessions SET confirmed = true, last_used_at = now() WHERE id = p_session.id AND counter = p_counter AND NOT confirmed;
+  RETURN EXISTS (SELECT FROM sessions WHERE id = p_session.id AND revoked_at IS NULL);
 END $$;
 --> statement-breakpoint
 -- GCRA. Consumes one request from a bucket. Returns NULL, or the whole seconds until there is one again.
@@ -591,6 +592,20 @@ BEGIN
         AND NOT has_function_privilege(session_user, pg_proc.oid, 'EXECUTE') ORDER BY proname));
 END $$;
 --> statement-breakpoint
+-- What a refresh of a session that has ended responds. A copy that rotated on and then signed out is reported like one
+-- that is still signed in. A session that was revoked a moment ago may have lost a race with a logout or a login: its
+-- cookie may be newer by now, so the end isn't definite.
+CREATE OR REPLACE FUNCTION latchkey.ended_session(
+  p_session latchkey.sessions, p_user latchkey.users, p_presented bigint, p_request jsonb
+) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_session.revocation_reason IN ('logout', 'superseded') AND p_user.disabled_at IS NULL AND is_reuse(p_session, p_presented) THEN
+    RETURN revoke_reused_session(p_session, p_user, p_presented, p_request);
+  END IF;
+  RETURN jsonb_build_object('kind', 'ended', 'sessionId', p_session.id, 'userId', p_session.user_id, 'definite',
+    NOT coalesce(p_session.revocation_reason <> 'reuse' AND p_session.revoked_at > now() - lifetime('reuse_interval'), false));
+END $$;
+--> statement-breakpoint
 -- Queues an email and returns it as the caller delivers it. The token is of the row that its link stands for.
 CREATE OR REPLACE FUNCTION latchkey.enqueue_email(
   p_kind text, p_recipient text, p_token_id uuid, p_token_expires_at timestamptz
@@ -638,7 +653,7 @@ DECLARE
   me record := authenticate(p_family_hash, p_counter, p_session_id);
 BEGIN
   IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
-  PERFORM confirm_session(me.session, p_counter);
+  IF NOT confirm_session(me.session, p_counter) THEN RETURN jsonb_build_object('kind', 'signed-out'); END IF;
   RETURN jsonb_build_object('kind', 'signed-in', 'session', live_session(me.session, me.account),
     'steppedUp', is_stepped_up(me.session, me.account));
 END $$;
@@ -663,19 +678,23 @@ BEGIN
   attempts_key := login_attempts_key(u.id, NULL, p_device_key);
   SELECT * INTO attempts FROM login_attempts WHERE key = attempts_key FOR UPDATE;
   SELECT * INTO u FROM users WHERE email_normalized = p_email_normalized FOR NO KEY UPDATE;
-  IF u.id IS NULL OR u.security_version <> p_security_version OR u.disabled_at IS NOT NULL THEN
+  IF u.id IS NULL OR u.security_version <> p_security_version OR u.disabled_at IS NOT NULL OR u.password_hash IS NULL THEN
     RETURN jsonb_build_object('kind', 'changed');
   END IF;
-  -- Only what is held: a row that came later is another attempt's to remove.
-  DELETE FROM login_attempts WHERE key = attempts.key;
   SELECT id, user_id, persistent, absolute_expires_at INTO presented FROM sessions WHERE family_hash = p_presented_family_hash;
   IF p_reauthenticates THEN
     -- Held, so that a logout under way is either seen or waits.
     PERFORM FROM sessions WHERE user_id = u.id AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE;
     me := authenticate(p_presented_family_hash, p_presented_counter, NULL);
-    IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
-    IF presented.user_id <> u.id THEN RETURN jsonb_build_object('kind', 'different-account'); END IF;
+    -- The attempt stays counted: otherwise any session would be a silent way to try another account's password.
+    IF me.refusal IS NOT NULL OR presented.user_id <> u.id THEN
+      PERFORM write_event('login-failed', u.id, NULL, p_request, jsonb_build_object('subject', 'account'));
+      IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
+      RETURN jsonb_build_object('kind', 'different-account');
+    END IF;
   END IF;
+  -- Only what is held: a row that came later is another attempt's to remove.
+  DELETE FROM login_attempts WHERE key = attempts.key AND user_id = u.id;
 
   IF p_rehash IS NOT NULL THEN
     UPDATE users SET password_hash = p_rehash WHERE id = u.id AND password_hash = p_checked_hash;
@@ -690,11 +709,18 @@ BEGIN
   RETURN jsonb_build_object('kind', 'signed-in', 'session', live_session(opened, u), 'emails', emails);
 END $$;
 --> statement-breakpoint
+-- True for a refresh token that its own browser can't have by mistake: its successor was presented, or there are two.
+CREATE OR REPLACE FUNCTION latchkey.is_reuse(p_session latchkey.sessions, p_counter bigint)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT p_counter < p_session.counter - 1 OR p_counter = p_session.counter - 1 AND p_session.confirmed
+    AND p_session.rotated_at <= now() - lifetime('reuse_interval')
+$$;
+--> statement-breakpoint
 -- The one rule for what changes an account: authenticated within 5 minutes, and at full strength, which is with the
 -- second factor where the account has one.
 CREATE OR REPLACE FUNCTION latchkey.is_stepped_up(p_session latchkey.sessions, p_user latchkey.users)
 RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT p_session.authenticated_at > now() - lifetime('step_up')
+  SELECT p_session.authenticated_at > clock_timestamp() - lifetime('step_up')
     AND (p_user.second_factor_at IS NULL OR p_session.method = 'passkey' OR p_session.method ~ '\+(totp|recovery-code)$')
 $$;
 --> statement-breakpoint
@@ -788,12 +814,14 @@ RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
 $$;
 --> statement-breakpoint
 -- Any token of a family ends its session. All sessions of the account are ended only by one that would be let in, and
--- that was authenticated a moment ago.
+-- that was authenticated a moment ago. A token that was reused is reported here, too.
 CREATE OR REPLACE FUNCTION latchkey.logout(p_family_hash bytea, p_counter bigint, p_everywhere boolean, p_request jsonb)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = latchkey, pg_temp AS $$
 DECLARE
   me record;
   s sessions;
+  u users;
+  result jsonb := jsonb_build_object('kind', 'logged-out');
 BEGIN
   IF p_everywhere THEN
     PERFORM lock_account(session_owner(p_family_hash, NULL));
@@ -808,11 +836,18 @@ BEGIN
         RETURN jsonb_build_object('kind', 'reauthentication-required');
       END IF;
       PERFORM revoke_all_sessions((me.account).id, NULL, 'logout', p_request);
+    ELSE
+      -- This session ends, but the others weren't for it to end.
+      result := jsonb_build_object('kind', 'signed-out');
     END IF;
   END IF;
-  SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash;
+  SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash FOR NO KEY UPDATE;
+  SELECT * INTO u FROM users WHERE id = s.user_id;
+  IF s.revoked_at IS NULL AND s.idle_expires_at > now() AND is_reuse(s, p_counter) THEN
+    RETURN revoke_reused_session(s, u, p_counter, p_request);
+  END IF;
   PERFORM revoke_sessions(ARRAY[s.id], 'logout', p_request);
-  RETURN jsonb_build_object('kind', 'logged-out', 'sessionId', s.id, 'userId', s.user_id);
+  RETURN result || jsonb_build_object('sessionId', s.id, 'userId', s.user_id);
 END $$;
 --> statement-breakpoint
 -- Gives `events` a partition for this month and the next three, and drops those that are past the time they are kept.
@@ -836,6 +871,10 @@ BEGIN
     name := 'events_' || to_char(first_month, 'YYYY_MM');
     CONTINUE WHEN to_regclass('latchkey.' || name) IS NOT NULL;
     EXECUTE format('CREATE TABLE latchkey.%I (LIKE latchkey.events INCLUDING ALL)', name);
+    -- The owner's default privileges may give more.
+    EXECUTE format('REVOKE ALL ON latchkey.%I FROM PUBLIC', name);
+    -- A request under way may have written an event of that month there. Attaching takes this lock anyway.
+    LOCK TABLE events_default IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('WITH moved AS (DELETE FROM latchkey.events_default WHERE created_at >= %L AND created_at < %L RETURNING *)
       INSERT INTO latchkey.%I SELECT * FROM moved', first_month, next_month, name);
     EXECUTE format('ALTER TABLE latchkey.events ATTACH PARTITION latchkey.%I FOR VALUES FROM (%L) TO (%L)',
@@ -848,9 +887,14 @@ BEGIN
       AND to_date(substring(relname FROM 8), 'YYYY_MM') + interval '1 month' <= keep_from
     ORDER BY relname
   LOOP
-    EXECUTE format('ALTER TABLE latchkey.events DETACH PARTITION latchkey.%I', name);
-    EXECUTE format('DROP TABLE latchkey.%I', name);
-    dropped := dropped || name;
+    BEGIN
+      PERFORM set_config('lock_timeout', '100ms', true);
+      EXECUTE format('ALTER TABLE latchkey.events DETACH PARTITION latchkey.%I', name);
+      EXECUTE format('DROP TABLE latchkey.%I', name);
+      dropped := dropped || name;
+    EXCEPTION WHEN lock_not_available THEN
+      -- Somebody reads the log. Every write of an event would wait behind this, so it is left to the next run.
+    END;
   END LOOP;
   DELETE FROM events_default WHERE created_at < keep_from;
   GET DIAGNOSTICS removed = ROW_COUNT;
@@ -985,6 +1029,15 @@ BEGIN
     CASE WHEN p_outcome = 'sent' THEN claim_due_emails(maximum('emails_taken_along'), p_is_production) ELSE '[]' END);
 END $$;
 --> statement-breakpoint
+-- Within the reuse interval only the browser that rotated gets the token again. Nothing is revoked.
+CREATE OR REPLACE FUNCTION latchkey.refuse_other_browser(p_session latchkey.sessions, p_request jsonb)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM write_event('refresh-refused', p_session.user_id, p_session.id, p_request,
+    jsonb_build_object('client', p_request->>'client'));
+  RETURN jsonb_build_object('kind', 'refresh-required', 'sessionId', p_session.id, 'userId', p_session.user_id);
+END $$;
+--> statement-breakpoint
 -- Keeps a registration and queues its link. Where the address has an account already, keeps nothing, and the account's
 -- owner gets another email. The answer has the same shape either way.
 CREATE OR REPLACE FUNCTION latchkey.register(
@@ -1076,7 +1129,7 @@ BEGIN
   me := authenticate(p_family_hash, p_counter, p_session_id);
   IF me.refusal IS NOT NULL THEN RETURN me.refusal; END IF;
   PERFORM confirm_session(me.session, p_counter);
-  IF NOT stepped_up THEN RETURN jsonb_build_object('kind', 'reauthentication-required'); END IF;
+  IF NOT stepped_up OR NOT is_stepped_up(me.session, me.account) THEN RETURN jsonb_build_object('kind', 'reauthentication-required'); END IF;
 
   UPDATE one_time_tokens SET consumed_at = now()
   WHERE user_id = (me.account).id AND purpose = 'email-change' AND consumed_at IS NULL;
@@ -1211,7 +1264,7 @@ CREATE OR REPLACE FUNCTION latchkey.revoke_reused_session(
   p_session latchkey.sessions, p_user latchkey.users, p_presented bigint, p_request jsonb
 ) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE sessions SET revoked_at = now(), revocation_reason = 'reuse' WHERE id = p_session.id;
+  UPDATE sessions SET revoked_at = coalesce(revoked_at, now()), revocation_reason = 'reuse' WHERE id = p_session.id;
   PERFORM write_event('refresh-token-reused', p_session.user_id, p_session.id, p_request,
     jsonb_build_object('presented', p_presented, 'current', p_session.counter));
   RETURN jsonb_build_object('kind', 'reused', 'sessionId', p_session.id, 'userId', p_session.user_id,
@@ -1244,7 +1297,7 @@ END $$;
 --   p = c - 1   within the interval, same browser and system: the token of c again (a second tab, a retry).
 --               within the interval, another browser or system: refused, nothing revoked.
 --               later, while c was never presented: a recovery, the token of c again (a lost response), from which the
---               interval starts anew. At most two different counters in a row.
+--               interval starts again. At most two different counters in a row.
 --   p < c       otherwise: reuse. The session is revoked and its owner told.
 CREATE OR REPLACE FUNCTION latchkey.rotate_session(p_family_hash bytea, p_presented bigint, p_request jsonb)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = latchkey, pg_temp AS $$
@@ -1265,9 +1318,7 @@ BEGIN
   SELECT * INTO s FROM sessions WHERE family_hash = p_family_hash FOR NO KEY UPDATE;
   SELECT * INTO u FROM users WHERE id = s.user_id;
   IF s.id IS NULL OR u.disabled_at IS NOT NULL OR p_presented > s.counter OR s.revoked_at IS NOT NULL OR s.idle_expires_at <= now() THEN
-    -- A session that was revoked a moment ago may have lost a race with a logout or a login: its cookie may be newer by now.
-    RETURN jsonb_build_object('kind', 'ended', 'sessionId', s.id, 'userId', s.user_id, 'definite',
-      NOT coalesce(s.revocation_reason <> 'reuse' AND s.revoked_at > now() - reuse_interval, false));
+    RETURN ended_session(s, u, p_presented, p_request);
   END IF;
   in_interval := s.rotated_at > now() - reuse_interval;
 
@@ -1281,15 +1332,13 @@ BEGIN
       last_client = p_request->>'client', last_ip = p_request->>'ip'
     WHERE id = s.id RETURNING * INTO s;
   ELSIF p_presented = s.counter - 1 AND in_interval THEN
-    IF s.last_client IS DISTINCT FROM p_request->>'client' THEN
-      PERFORM write_event('refresh-refused', s.user_id, s.id, p_request, jsonb_build_object('client', p_request->>'client'));
-      RETURN jsonb_build_object('kind', 'refresh-required', 'sessionId', s.id, 'userId', s.user_id);
-    END IF;
+    IF s.last_client IS DISTINCT FROM p_request->>'client' THEN RETURN refuse_other_browser(s, p_request); END IF;
   ELSE
     recovers := s.recovered_counter IS DISTINCT FROM s.counter;
-    IF p_presented < s.counter - 1 OR s.confirmed OR recovers AND s.recovered_in_a_row >= maximum('recoveries_in_a_row') THEN
+    IF is_reuse(s, p_presented) OR recovers AND s.recovered_in_a_row >= maximum('recoveries_in_a_row') THEN
       RETURN revoke_reused_session(s, u, p_presented, p_request);
     END IF;
+    IF NOT recovers AND s.last_client IS DISTINCT FROM p_request->>'client' THEN RETURN refuse_other_browser(s, p_request); END IF;
     IF recovers THEN
       UPDATE sessions SET recovered_counter = counter, recovered_in_a_row = recovered_in_a_row + 1, rotated_at = now(),
         last_used_at = now(), last_client = p_request->>'client', last_ip = p_request->>'ip' WHERE id = s.id;

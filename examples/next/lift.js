@@ -4,7 +4,14 @@ import { join } from 'node:path'
 
 const LATCHKEY = join(import.meta.dirname, '../..')
 const HERE = join(import.meta.dirname, 'latchkey')
-const PARTS = ['api/auth', 'lib', 'client', 'drizzle', 'cli']
+const PROGRAMS = [
+  'cli/deploy/check-environment.ts',
+  'cli/database/client.ts',
+  'cli/database/migrate.ts',
+  'cli/database/migrate-deployment.ts',
+  'cli/database/production.ts',
+]
+const PARTS = ['api/auth', 'lib', 'client', 'drizzle', ...PROGRAMS]
 /** The pages that emailed links open. */
 const PAGES = ['public/auth', 'public/assets', 'public/client']
 

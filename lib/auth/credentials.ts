@@ -1,6 +1,11 @@
 /** What a request presents, each value verified, and the cookies that it gets back. */
 import { verifyAccessToken, type AccessTokenClaims } from '../crypto/access-token.ts'
-import { newDeviceId, signDeviceCookie, verifyDeviceCookie, type DeviceCookie } from '../crypto/device-cookie.ts'
+import {
+  newDeviceId,
+  signDeviceCookie,
+  verifyDeviceCookie,
+  type DeviceCookie,
+} from '../crypto/device-cookie.ts'
 import { hashFamily, verifyRefreshToken, type RefreshToken } from '../crypto/refresh-token.ts'
 import {
   signRegistrationCookie,
@@ -77,7 +82,8 @@ export function presentedRegistration(request: Request): RegistrationCookie | un
 }
 
 export function registrationCookie(registration: RegistrationCookie): string {
-  return setCookie('registration', signRegistrationCookie(registration), lifetimeSeconds.registration)
+  const maxAge = registration.persistent ? lifetimeSeconds.registration : undefined
+  return setCookie('registration', signRegistrationCookie(registration), maxAge)
 }
 
 export function endedRegistrationCookie(): string {

@@ -13,8 +13,7 @@ export function passwordIssues(password: string, ownAddress?: string): string[] 
   if (codePoints(password) < passwordMinLength) {
     issues.push(`Use at least ${passwordMinLength} characters. A few random words make a good password.`)
   }
-  if (isCommon(password))
-    issues.push('Many people use this password, so attackers try it first.')
+  if (isCommon(password)) issues.push('Many people use this password, so attackers try it first.')
   else if (isRepetition(password)) issues.push('This repeats one short pattern, which is easy to guess.')
   if (isMadeOf(password, contextWords(ownAddress))) {
     issues.push('This is based on your email address or the name of this app, which is easy to guess.')

@@ -4,7 +4,13 @@ import type { ListedSession, SessionMethod, User } from '../db/engine.ts'
 import { coarseIp } from '../http/client-info.ts'
 import { json } from '../http/json.ts'
 import { HttpError } from '../http/problems.ts'
-import type { CheckEmail, Session, SessionBody, SessionList, User as UserBody } from '../http/schemas/responses.ts'
+import type {
+  CheckEmail,
+  Session,
+  SessionBody,
+  SessionList,
+  User as UserBody,
+} from '../http/schemas/responses.ts'
 import { endedSessionCookies, sessionCookies } from './credentials.ts'
 import type { SessionWithToken } from './sessions.ts'
 
@@ -43,7 +49,7 @@ export function userBody({ id, email, role }: User): UserBody {
 }
 
 /** ISO 8601, UTC. */
-export function timestamp(epochSeconds: number): string {
+function timestamp(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString()
 }
 

@@ -58,10 +58,7 @@ export async function rotateSession(token: RefreshToken, client: ClientInfo): Pr
   if (result.kind !== 'limited' && result.userId !== null) {
     setLogUser(result.userId, result.sessionId ?? undefined)
   }
-  if (result.kind === 'reused') {
-    log('error', 'refresh-token-reused')
-    await deliverAfterResponse(result.emails)
-  }
+  if (result.kind === 'reused') await reportReuse(result.emails)
   return result
 }
 
@@ -74,10 +71,14 @@ export async function endSession(
   const { family, counter } = token
   const request = requestContext(client)
   const result = await call(engine.logout, { family_hash: hashFamily(family), counter, everywhere, request })
-  if (result.kind === 'logged-out' && result.userId !== null) {
-    setLogUser(result.userId, result.sessionId ?? undefined)
-  }
+  if ('userId' in result && result.userId !== null) setLogUser(result.userId, result.sessionId ?? undefined)
+  if (result.kind === 'reused') await reportReuse(result.emails)
   return result
+}
+
+async function reportReuse(emails: readonly engine.QueuedEmail[]): Promise<void> {
+  log('error', 'refresh-token-reused')
+  await deliverAfterResponse(emails)
 }
 
 /** Reads the session's row, so a revoked session and a disabled or deleted account are refused at once. Never rotates. */

@@ -121,7 +121,12 @@ function hasRegistered({ registration }: Verifier, registrationId: string): bool
 type Unverified = { kind: 'unverified'; passwordHash: string | null }
 
 /** A session is opened only in the browser that registered. */
-function consumeRegistration(id: string, verified: true, by: Verifier, client: ClientInfo): Promise<Verification>
+function consumeRegistration(
+  id: string,
+  verified: true,
+  by: Verifier,
+  client: ClientInfo,
+): Promise<Verification>
 function consumeRegistration(
   id: string,
   verified: boolean,

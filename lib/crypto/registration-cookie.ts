@@ -11,7 +11,10 @@ export interface RegistrationCookie {
 }
 
 export function signRegistrationCookie({ registrationId, persistent }: RegistrationCookie): string {
-  return signValue('registration-cookie', Buffer.concat([parse(registrationId), Buffer.of(persistent ? 1 : 0)]))
+  return signValue(
+    'registration-cookie',
+    Buffer.concat([parse(registrationId), Buffer.of(persistent ? 1 : 0)]),
+  )
 }
 
 /** Undefined for no cookie, and for one that this deployment didn't sign. */

@@ -127,8 +127,12 @@ describe('the one-time token', () => {
 
   test('[ASVS 2.1.2] [ASVS 2.2.3] a token of one purpose opens nothing of another', () => {
     const token = { id: newId(), expiresAt: soon() }
-    expect(verifyOneTimeToken(['registration-email'], signOneTimeToken('reset-email', token)).kind).toBe('invalid')
-    expect(verifyOneTimeToken(['reset-email'], signOneTimeToken('registration-email', token)).kind).toBe('invalid')
+    expect(verifyOneTimeToken(['registration-email'], signOneTimeToken('reset-email', token)).kind).toBe(
+      'invalid',
+    )
+    expect(verifyOneTimeToken(['reset-email'], signOneTimeToken('registration-email', token)).kind).toBe(
+      'invalid',
+    )
     expect(verifyRefreshToken(signOneTimeToken('reset-email', token))).toBeUndefined()
     expect(verifyRegistrationCookie(signOneTimeToken('registration-email', token))).toBeUndefined()
   })

@@ -102,7 +102,8 @@ function isKnown<Op extends AnyOperation>({ kinds }: Op, result: unknown): resul
 }
 
 function mapped(error: unknown): Error {
-  if (error instanceof ConnectionError) return new ServiceUnavailable('unavailable', RETRY_AFTER_SECONDS, error.message)
+  if (error instanceof ConnectionError)
+    return new ServiceUnavailable('unavailable', RETRY_AFTER_SECONDS, error.message)
   if (!(error instanceof QueryError)) return error instanceof Error ? error : new Error('unknown')
   const { sqlState } = error
   if (NOT_MIGRATED.has(sqlState)) {
@@ -111,5 +112,9 @@ function mapped(error: unknown): Error {
   }
   if (!error.isFatal && !TRANSIENT_CLASSES.has(sqlState.slice(0, 2))) return error
   const fix = FIXES.get(sqlState.slice(0, 2))
-  return new ServiceUnavailable('unavailable', RETRY_AFTER_SECONDS, fix === undefined ? sqlState : `${sqlState}: ${fix}`)
+  return new ServiceUnavailable(
+    'unavailable',
+    RETRY_AFTER_SECONDS,
+    fix === undefined ? sqlState : `${sqlState}: ${fix}`,
+  )
 }

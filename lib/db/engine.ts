@@ -149,6 +149,9 @@ export interface Results {
     | RefreshRequired
   logout:
     | { kind: 'logged-out'; sessionId: string | null; userId: string | null }
+    /** All sessions were to end, and this one may not do that. It has ended. */
+    | (SignedOut & { sessionId: string | null; userId: string | null })
+    | { kind: 'reused'; sessionId: string; userId: string; emails: QueuedEmail[] }
     | ReauthenticationRequired
     | RefreshRequired
   request_reset: Accepted | Limited
@@ -354,7 +357,13 @@ export const revokeOwnSessions = {
 export const logout = {
   name: 'logout',
   parameters: { family_hash: 'bytea', counter: 'bigint', everywhere: 'boolean', request: 'jsonb' },
-  kinds: { 'refresh-required': true, 'logged-out': true, 'reauthentication-required': true },
+  kinds: {
+    'refresh-required': true,
+    'logged-out': true,
+    'signed-out': true,
+    reused: true,
+    'reauthentication-required': true,
+  },
 } as const satisfies Operation<'logout'>
 
 export const requestReset = {

@@ -71,7 +71,7 @@ test('calls at the same time have a connection each', async () => {
 })
 
 test.each([
-  ['before the answer', ''],
+  ['before the response', ''],
   ['in the middle of it', '{"rows":[['],
 ])('a connection that is cut %s rejects', async (_, part) => {
   const { url } = await serve((request, response) => {
@@ -84,7 +84,7 @@ test.each([
   await expect(callDatabase(url, CALL)).rejects.toMatchObject({ code: 'ECONNRESET' })
 })
 
-test.each(['no answer', 'half an answer'])('%s in time rejects with TimeoutError', async (what) => {
+test.each(['no response', 'half an answer'])('%s in time rejects with TimeoutError', async (what) => {
   const { url } = await serve((request, response) => {
     if (what === 'half an answer') request.resume().on('end', () => response.write('{'))
   })

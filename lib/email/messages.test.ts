@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { EMAIL_LANGUAGES, type EmailLanguage } from '../env.ts'
+import { EMAIL_LANGUAGES, type EmailLanguage } from '../env-schema.ts'
 import { languages } from './languages.ts'
 import { english } from './languages/en.ts'
 import { oneTimeCode, type OneTimeCodePurpose } from '../crypto/one-time-code.ts'

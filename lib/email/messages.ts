@@ -3,7 +3,8 @@
  * An email tells what happened, what to do, and what to do if it was not you.
  */
 import type { EmailKind } from '../db/engine.ts'
-import { environment, type EmailLanguage } from '../env.ts'
+import { environment } from '../env.ts'
+import type { EmailLanguage } from '../env-schema.ts'
 import { oneTimeCode, type OneTimeCodePurpose } from '../crypto/one-time-code.ts'
 import { lifetimeSeconds } from '../limits.ts'
 import { signOneTimeToken, type OneTimeToken, type OneTimeTokenPurpose } from '../crypto/one-time-token.ts'

@@ -28,7 +28,8 @@ export async function sendEmail(
   idempotencyKey: string,
 ): Promise<Delivery> {
   const { resendApiKey, emailFrom, emailAllow } = environment()
-  if (!isAllowed(recipient, emailAllow)) return { kind: 'held', reason: 'the recipient is not in EMAIL_ALLOW' }
+  if (!isAllowed(recipient, emailAllow))
+    return { kind: 'held', reason: 'the recipient is not in EMAIL_ALLOW' }
   const { Resend } = await import('resend')
   // The SDK hands to `fetch` whatever it is given. An email has a token in it: it goes to no address but the provider's own.
   const options = { idempotencyKey, signal: AbortSignal.timeout(EMAIL_TIMEOUT_MS), redirect: 'error' }
@@ -37,9 +38,9 @@ export async function sendEmail(
     options,
   )
   if (error === null) return { kind: 'sent', providerId: data.id }
-  const reason = `${error.statusCode ?? 'no answer'} ${error.name}`
+  const reason = `${error.statusCode ?? 'no response'} ${error.name}`
   // The key was used for this very email before, when its words were others: it has gone out.
   if (error.name === 'invalid_idempotent_request') return { kind: 'sent', providerId: null }
-  // A 400 may speak of our key, and a key can be mended.
+  // A 400 may speak of our key, and a key can be fixed.
   return { kind: error.statusCode === 422 ? 'never' : 'later', reason }
 }

@@ -61,7 +61,8 @@ function matched<Schema extends z.core.$ZodType>(schema: Schema, input: unknown)
 
 /** Reads no further than the limit, whatever `content-length` claims. */
 async function readText(request: Request): Promise<string> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw new HttpError('body-too-large')
+  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES)
+    throw new HttpError('body-too-large')
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let bytes = 0
   let text = ''

@@ -20,7 +20,8 @@ export const problems = {
   'token-invalid': {
     status: 400,
     title: 'The link is not valid',
-    detail: 'The link is incomplete or comes from somewhere else. Open it from the email again, or request a new one.',
+    detail:
+      'The link is incomplete or comes from somewhere else. Open it from the email again, or request a new one.',
   },
   'code-invalid': {
     status: 400,
@@ -41,7 +42,8 @@ export const problems = {
   'refresh-required': {
     status: 401,
     title: 'The session needs a refresh',
-    detail: 'Call refresh, then repeat the request. If refresh itself responds with this, try again in 30 seconds.',
+    detail:
+      'Call refresh, then repeat the request. If refresh itself responds with this, try again in 30 seconds.',
   },
   unauthorized: {
     status: 401,
@@ -126,7 +128,8 @@ export const problems = {
   'internal-error': {
     status: 500,
     title: 'Something went wrong',
-    detail: 'It was logged under this request id. Try again. If it keeps happening, contact the people who run this app.',
+    detail:
+      'It was logged under this request id. Try again. If it keeps happening, contact the people who run this app.',
   },
   busy: {
     status: 503,

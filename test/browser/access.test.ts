@@ -95,7 +95,7 @@ test('keyboard only: sign out other devices with the password asked for in place
   await page.keyboard.press('Shift+Tab')
   await page.keyboard.press('Shift+Tab')
   await page.keyboard.press('Shift+Tab')
-  expect(await focused(page)).toBe('SessionList')
+  expect(await focused(page)).toBe('Devices')
   await page.keyboard.press('Enter')
   await expectView(page, 'Your devices')
   expect(await focused(page)).toBe('Your devices')
@@ -304,7 +304,7 @@ test('home: axe-core finds nothing in any state, and each fits a small phone', a
   await expectView(page, 'You are signed in')
   gateway.fault = () => ({ kind: 'refuse' })
   await press('Sign out')
-  await expectText(page, 'Not available at the moment')
+  await expectText(page, 'Not available right now')
   await check('signed in, API away')
   await page.reload()
   await expectView(page, 'Are you signed in?')
@@ -331,7 +331,7 @@ async function visitAccountViews(
      WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
     email,
   )
-  await enter('SessionList', 'Your devices')
+  await enter('Devices', 'Your devices')
   await expectText(page, 'this device')
   await check('devices')
   await press('Sign out all others')

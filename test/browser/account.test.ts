@@ -62,12 +62,12 @@ async function ageSignIns(email: string): Promise<void> {
   )
 }
 
-// --- SessionList ---
+// --- Devices ---
 
 test('devices: all are listed; another one can be signed out and notices at its next refresh', async () => {
   const { page, email } = await signedIn()
   const phone = await signedInByPhone(email)
-  await openView(page, 'SessionList', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   const items = page.getByRole('list', { name: 'Your devices' }).locator('> li')
   await expect.poll(() => items.count()).toBe(2)
   const own = items.filter({ hasText: 'this device' })
@@ -93,7 +93,7 @@ test('step-up: the password is asked for in place, then the request is repeated'
   const { visitor, page, email } = await signedIn()
   await signedInByPhone(email)
   await ageSignIns(email)
-  await openView(page, 'SessionList', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   await press(page, 'Sign out all others')
   await dialogOf(page).waitFor()
   await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('reauthentication-password')
@@ -174,7 +174,7 @@ test('step-up: if the session has ended meanwhile, the dialog closes and the sig
   expect(await dialogOf(page).isVisible()).toBe(false)
 })
 
-// --- SessionList ---
+// --- Devices ---
 
 test('devices: shows where a session was last used, if not where it was opened', async () => {
   const { page, email } = await signedIn()
@@ -184,7 +184,7 @@ test('devices: shows where a session was last used, if not where it was opened',
     email,
     'Safari on iPhone',
   )
-  await openView(page, 'SessionList', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   const facts = page.locator('.device-facts li')
   await expect.poll(() => facts.first().innerText()).toMatch(/^Signed in .*, from 203\.0\.113\.x$/)
   expect(await facts.nth(1).innerText()).toMatch(/^Last used .*, from Safari on iPhone, 198\.51\.100\.x$/)
@@ -197,7 +197,7 @@ test('devices: if the session has ended meanwhile, the sign-in form is shown', a
      WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
     email,
   )
-  await page.getByRole('link', { name: 'SessionList' }).click()
+  await page.getByRole('link', { name: 'Devices' }).click()
   await expectView(page, 'Sign in')
   await expectText(page, 'Your session has ended.')
   expect((await page.content()).includes(email)).toBe(false)
@@ -359,7 +359,7 @@ test('tabs: another account that signs in replaces the one before, and nothing o
 
 test('back, forward and reload keep to the account’s views', async () => {
   const { page } = await signedIn()
-  await openView(page, 'SessionList', 'Your devices')
+  await openView(page, 'Devices', 'Your devices')
   await openView(page, 'Email', 'Change your email address')
   expect(await page.getByRole('link', { name: 'Email', exact: true }).getAttribute('aria-current')).toBe(
     'page',

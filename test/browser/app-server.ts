@@ -1,6 +1,6 @@
 /**
  * The app for the browser tests: pages, functions and headers as `vercel.json` has them, in one process that keeps
- * running. `vercel dev` starts each function anew and so takes seconds a request.
+ * running. `vercel dev` starts each function again and so takes seconds a request.
  *
  * `node test/browser/app-server.ts`, with the functions' variables; it listens where `APP_URL` says.
  */

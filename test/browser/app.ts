@@ -57,9 +57,9 @@ afterEach(async () => {
   const left = visitors
   visitors = []
   for (const visitor of left) await expectSecretsHidden(visitor, origin)
-  const troubles = left.flatMap((visitor) => visitor.troubles())
+  const pageErrors = left.flatMap((visitor) => visitor.pageErrors())
   await Promise.all(left.map((visitor) => visitor.close()))
-  if (troubles.length > 0) throw new Error(`On the console:\n${troubles.join('\n')}`)
+  if (pageErrors.length > 0) throw new Error(`On the console:\n${pageErrors.join('\n')}`)
 })
 
 afterAll(async () => {

@@ -324,7 +324,7 @@ describe('when something goes wrong', () => {
         auth.session.subscribe(() => resolve(states.length > count))
       })
     })
-    expect(await page.evaluate(() => auth.refresh())).toMatchObject({ ok: true, reply: { session: {} } })
+    expect(await page.evaluate(() => auth.refresh())).toMatchObject({ ok: true, body: { session: {} } })
     expect(await heard).toBe(true)
     expect(calls('refresh')).toBe(1)
     await page.evaluate(() => auth.logout({ everywhere: true }))
@@ -421,7 +421,7 @@ describe('results', () => {
       problem: { code: 'weak-password', errors: [{ pointer: '#/password' }] },
     })
     const sessions = await page.evaluate(() => auth.listSessions())
-    expect(sessions).toMatchObject({ ok: true, reply: { sessions: [{ client: expect.any(String) }] } })
+    expect(sessions).toMatchObject({ ok: true, body: { sessions: [{ client: expect.any(String) }] } })
   })
 
   test('verifying an address in the browser that registered signs in, in every tab', async () => {
@@ -433,7 +433,7 @@ describe('results', () => {
     expect(await page.evaluate((body) => auth.register(body), person)).toMatchObject({ ok: true })
     const [message] = await emailsTo(inboxUrl, email, 'verify')
     const verified = await page.evaluate((token) => auth.verify({ token }), tokenOf(linkIn(message)))
-    expect(verified).toMatchObject({ ok: true, reply: { status: 'signed-in', user: { email } } })
+    expect(verified).toMatchObject({ ok: true, body: { status: 'signed-in', user: { email } } })
     expect(await stateOf(page)).toBe('signed-in')
     await second.waitForFunction(() => auth.session.getSnapshot().kind === 'signed-in')
     expect([await callApp(page), await callApp(second)]).toEqual([200, 200])
@@ -458,9 +458,9 @@ describe('results', () => {
     })
     expect(await page.evaluate((password) => auth.reauthenticate(password), PASSWORD)).toMatchObject({
       ok: true,
-      reply: { user: { email } },
+      body: { user: { email } },
     })
-    expect(await done()).toMatchObject({ ok: true, reply: { status: 'check-email' } })
+    expect(await done()).toMatchObject({ ok: true, body: { status: 'check-email' } })
   })
 
   test('step-up: an address that was changed in another browser is no obstacle', async () => {
@@ -469,7 +469,7 @@ describe('results', () => {
     await query('UPDATE users SET email = $2, email_normalized = $2 WHERE email = $1', email, newEmail)
     expect(await page.evaluate((password) => auth.reauthenticate(password), PASSWORD)).toMatchObject({
       ok: true,
-      reply: { user: { email: newEmail } },
+      body: { user: { email: newEmail } },
     })
   })
 
@@ -480,7 +480,7 @@ describe('results', () => {
     const [message] = await emailsTo(inboxUrl, newEmail, 'verify')
     const second = await newTab(visitor)
     const verified = await second.evaluate((token) => auth.verify({ token }), tokenOf(linkIn(message)))
-    expect(verified).toMatchObject({ ok: true, reply: { status: 'verified' } })
+    expect(verified).toMatchObject({ ok: true, body: { status: 'verified' } })
     await page.waitForFunction((address) => {
       const state = auth.session.getSnapshot()
       return state.kind === 'signed-in' && state.user.email === address

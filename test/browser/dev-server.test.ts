@@ -91,7 +91,7 @@ test(
     await reset.getByRole('link', { name: 'Go to sign in' }).click()
     await fillSignIn(reset, email, OTHER_PASSWORD)
     await expectSecretsHidden(visitor, origin)
-    expect(visitor.troubles()).toEqual([])
+    expect(visitor.pageErrors()).toEqual([])
     await visitor.close()
   },
 )

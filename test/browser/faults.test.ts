@@ -7,7 +7,7 @@ import { newAddress, openAccount, OTHER_PASSWORD, PASSWORD, register, signIn } f
 import { askForReset, signOut } from './story.ts'
 import { expectText, expectView, field, type Visitor } from './visitors.ts'
 
-const DATABASE_AWAY = 'Not available at the moment'
+const DATABASE_AWAY = 'Not available right now'
 const NETWORK_ERROR = 'The server didn’t respond. Try again.'
 
 function stopDatabase(visitor: Visitor): void {
@@ -217,6 +217,6 @@ test('violations of the Content Security Policy fail a test', async () => {
   const visitor = await visit()
   await visitor.page.goto('/')
   await visitor.page.evaluate(`document.body.setAttribute('style', 'color: red')`)
-  await expect.poll(() => visitor.troubles().join()).toContain('Content Security Policy')
+  await expect.poll(() => visitor.pageErrors().join()).toContain('Content Security Policy')
   visitor.expected.push(/Content Security Policy/)
 })

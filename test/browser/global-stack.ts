@@ -9,7 +9,7 @@ import { CHECKOUT, startStack } from '../../dev/stack.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** What the functions need; each app sets `APP_URL` and `NEON_FETCH_ENDPOINT` anew. */
+    /** What the functions need; each app sets `APP_URL` and `NEON_FETCH_ENDPOINT` again. */
     stackEnvironment: Record<string, string>
     inboxUrl: string
   }

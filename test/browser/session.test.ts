@@ -241,7 +241,7 @@ test('a reset in another browser ends the session: the next refresh says so', as
   await expectView(page, 'Sign in')
   await expectText(page, 'Your session has ended.')
 
-  // For half a minute the cookie stays, as another tab may just have signed in anew; then it goes.
+  // For half a minute the cookie stays, as another tab may just have signed in again; then it goes.
   expect(await storedCookies(visitor)).toHaveLength(3)
   await query(
     `UPDATE sessions SET revoked_at = revoked_at - interval '31 seconds'

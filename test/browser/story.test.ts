@@ -185,7 +185,7 @@ test('a user signs out another device, changes the password and deletes the acco
   await page.goto('/')
   await fillSignIn(page, email, PASSWORD)
   const done = (text: string) => page.getByRole('status').filter({ hasText: text }).waitFor()
-  await page.getByRole('link', { name: 'SessionList' }).click()
+  await page.getByRole('link', { name: 'Devices' }).click()
   await page.getByRole('button', { name: 'Sign out all others' }).click()
   await done('All other devices are signed out.')
   await other.page.reload()

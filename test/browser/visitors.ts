@@ -19,7 +19,7 @@ export interface Visitor {
   /** Errors on the console that this test means to cause, besides the line about a 4xx of the API. */
   expected: RegExp[]
   /** Everything on the console that is an error, as far as it was not expected. */
-  troubles(): string[]
+  pageErrors(): string[]
   close(): Promise<void>
 }
 
@@ -79,7 +79,7 @@ export async function newVisitor(
     context,
     page: await context.newPage(),
     expected,
-    troubles: () =>
+    pageErrors: () =>
       errors
         .filter((error) => !isRefusal(error) && !expected.some((pattern) => pattern.test(error.text)))
         .map(({ text, url }) => `${text} (${url})`),

@@ -131,7 +131,7 @@ describe('a function', () => {
     }
   })
 
-  test('that cannot start is a 500 of the platform, and the next request tries anew', async () => {
+  test('that cannot start is a 500 of the platform, and the next request tries again', async () => {
     const home = await mkdtemp(join(tmpdir(), 'latchkey-broken-'))
     const folder = join(home, 'functions', 'api', 'x.func')
     await mkdir(folder, { recursive: true })

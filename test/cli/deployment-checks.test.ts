@@ -25,17 +25,10 @@ const COMPLAINTS: Record<string, RegExp> = {
   'ASVS 3.7.4': /it says preload with a max-age of 60 s/,
   'ASVS 4.1.2': /the function answered it, with 200/,
   'ASVS 4.1.3': /a forged person answers 200/,
-  'ASVS 4.2.1': /Content-Length beat Transfer-Encoding/,
-  'ASVS 4.2.2': /\d+ bytes stated, \d+ sent/,
-  'ASVS 4.2.3': /a request with transfer-encoding is answered/,
-  'ASVS 12.1.1': /it accepts TLSv1\.1/,
   'ASVS 12.2.1': /http:\/\/…\/ answers 200 to nowhere/,
   'ASVS 13.4.1': /\/\.git\/HEAD answers 200/,
-  'ASVS 13.4.2': /an answer of 400 shows its insides/,
-  'ASVS 13.4.3': /\/assets\/ lists its files/,
-  'ASVS 13.4.4': /TRACE \/ answers 200/,
+  'ASVS 13.4.2': /a response of 400 shows its insides/,
   'ASVS 13.4.5': /\/metrics answers 200/,
-  'ASVS 13.4.6': /Server is Acme\/1\.2\.3/,
   'ASVS 13.4.7': /\/\.env answers 200/,
 }
 
@@ -74,7 +67,7 @@ test.each(deploymentChecks)('$name: is seen to be missed', async ({ ids, run }) 
 
 test('a certificate that nobody vouches for fails every check', async () => {
   const stranger = await startGoodDeployment(localhostCertificate())
-  for (const { run } of deploymentChecks.filter(({ ids }) => ['ASVS 12.1.1', 'ASVS 3.4.1'].includes(ids[0])))
+  for (const { run } of deploymentChecks.filter(({ ids }) => ['ASVS 13.4.1', 'ASVS 3.4.1'].includes(ids[0])))
     await expect(run({ origin: stranger.origin })).rejects.toThrow(/self.signed|unable to verify/i)
   stranger.close()
 })
@@ -120,7 +113,7 @@ test('against plain http://localhost it says what it left out', async () => {
   const { status, lines } = await verify(plain.origin)
   const skipped = lines.filter((line) => line.startsWith('skipped'))
   expect(skipped).toHaveLength(deploymentChecks.filter(({ atEdge }) => atEdge).length + 1)
-  expect(skipped.join('\n')).toContain('ASVS 12.1.1: TLS 1.2 or 1.3')
+  expect(skipped.join('\n')).toContain('ASVS 12.2.1: plain http')
   expect([lines.at(-1), status]).toEqual([expect.stringMatching(/^\d+ ok, 0 failed/), 0])
 })
 

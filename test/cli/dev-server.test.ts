@@ -1,6 +1,6 @@
 /**
  * The whole story over HTTP against a started `npm run dev`: the real CLI, the real `vercel dev`, on ports and a
- * directory of its own. Each request starts a function anew there, so this is the slowest test of all.
+ * directory of its own. Each request starts a function again there, so this is the slowest test of all.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

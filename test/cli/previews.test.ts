@@ -48,7 +48,7 @@ const outboxOf = async (email: string) =>
   ).at(-1)
 
 /** As it is in production when Resend was away for a moment. */
-const owe = (email: string) =>
+const queue = (email: string) =>
   query(
     `INSERT INTO outbox (id, kind, recipient, next_attempt_at, created_at)
      VALUES (gen_random_uuid(), 'already-registered', $1, now() - interval '1 hour', now() - interval '2 hours')`,
@@ -165,7 +165,7 @@ describe('the mails of a preview', () => {
   test("what waits in a copy of production's database is not sent from it, neither taken along nor by maintenance", async () => {
     const [waiting, fresh] = [newAddress(), newAddress()]
     await query("INSERT INTO production_database (address) VALUES ('ep-production.eu.aws.neon.tech/neondb')")
-    await owe(waiting)
+    await queue(waiting)
     for (const stage of ['preview', 'development']) {
       const preview = await deploymentOf({ ...PREVIEW, VERCEL_ENV: stage, EMAIL_ALLOW: '@example.org' })
       const email = stage === 'preview' ? fresh : newAddress()
@@ -185,7 +185,7 @@ describe('the mails of a preview', () => {
 
   test('what waits in a database of its own is', async () => {
     const waiting = newAddress()
-    await owe(waiting)
+    await queue(waiting)
     const preview = await deploymentOf({ ...PREVIEW, EMAIL_ALLOW: '@example.org' })
     const { body } = await preview(new Map(), 'maintenance', 'GET', undefined, cron())
     expect(body.emails).toMatchObject({ sent: 1, waiting: 0 })
@@ -201,7 +201,7 @@ describe('a database that refuses the functions', () => {
       (url: URL) => void (url.pathname = '/no_such_database'),
       /^3D000: there is no such database/,
     ],
-  ])('%s: 503 unavailable, and the log says what to mend, without a value', async (_, spoil, reason) => {
+  ])('%s: 503 unavailable, and the log says what to fix, without a value', async (_, spoil, reason) => {
     const url = new URL(databaseUrl)
     spoil(url)
     const written: string[] = []

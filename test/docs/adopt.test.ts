@@ -31,11 +31,21 @@ test('every file that docs/adopt.md names exists, and what it has you copy has w
   )
   expect(links.length).toBeGreaterThan(10)
   expect(links.filter((path) => !existsSync(join(HOME, 'docs', path)))).toEqual([])
-  const copied = [...page.matchAll(/"\$LATCHKEY"\/([\w/]+)(?:\{([\w,-]+)\}(\.ts))?/g)].flatMap(
+  const copied = [...page.matchAll(/"\$LATCHKEY"\/([\w/.-]+)(?:\{([\w,-]+)\}(\.ts))?/g)].flatMap(
     ([, path = '', names, end = '']) => names?.split(',').map((name) => path + name + end) ?? [path],
   )
-  expect(copied).toContain('cli')
+  expect(copied).toContain('cli/build/lean-driver.ts')
   expect(copied.filter((path) => !existsSync(join(HOME, path)))).toEqual([])
+
+  const programs = copied.filter((path) => path.endsWith('.ts'))
+  const imported = programs.flatMap((path) =>
+    Array.from(read(path).matchAll(/from '(\.{1,2}\/[\w/-]+\.ts)'/g), ([, target = '']) =>
+      join(path, '..', target),
+    ),
+  )
+  expect(imported.length).toBeGreaterThan(10)
+  const isCopied = (path: string) => copied.some((one) => path === one || path.startsWith(`${one}/`))
+  expect(imported.filter((path) => !isCopied(path))).toEqual([])
 
   // The pages load what is copied, and what docs/adopt.md rewrites to.
   const pages = globSync('public/{auth,assets,client}/*.{html,js}', { cwd: HOME })

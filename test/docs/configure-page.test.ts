@@ -9,7 +9,7 @@ import {
   issueOf,
 } from '../../cli/build/configure-page.ts'
 import { variables } from '../../cli/build/variables.ts'
-import { schemaFor } from '../../lib/env.ts'
+import { schemaFor } from '../../lib/env-schema.ts'
 
 const page = readFileSync(CONFIGURE_PAGE_PATH, 'utf8')
 
@@ -42,7 +42,7 @@ test.each(variables.map((variable) => [variable.name, variable] as const))(
 )
 
 test('the page has every text that lib/env.ts may say of a fault', () => {
-  const source = readFileSync('lib/env.ts', 'utf8')
+  const source = `${readFileSync('lib/env.ts', 'utf8')}${readFileSync('lib/env-schema.ts', 'utf8')}`
   const texts = Array.from(
     source.matchAll(/(?:error: |variable\(|badOrigin\()(?:'([^']+)'|"([^"]+)"|`([^`$]+))/g),
     ([, single, double, template]) => single ?? double ?? template ?? '',

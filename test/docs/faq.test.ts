@@ -343,7 +343,10 @@ test('a role without the grants', async () => {
 async function loginAt(url: URL): Promise<{ response: Received; reason: string }> {
   const instance = await deployed({ DATABASE_URL: url.href })
   const response = await newBrowser().send('login', 'POST', { email: newAddress(), password: PASSWORD })
-  const { reason } = await logged(instance, { level: 'error', requestId: response.headers.get('x-request-id') })
+  const { reason } = await logged(instance, {
+    level: 'error',
+    requestId: response.headers.get('x-request-id'),
+  })
   return { response, reason: String(reason) }
 }
 

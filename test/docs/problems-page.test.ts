@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { PROBLEMS_PAGE_PATH, problemsPage } from '../../cli/build/problems-page.ts'
-import { HttpError, problemResponse, problems, problemType, type ProblemCode } from '../../lib/http/problems.ts'
+import {
+  HttpError,
+  problemResponse,
+  problems,
+  problemType,
+  type ProblemCode,
+} from '../../lib/http/problems.ts'
 
 const codes = Object.keys(problems) as ProblemCode[]
 const page = readFileSync(PROBLEMS_PAGE_PATH, 'utf8')

@@ -274,7 +274,11 @@ describe('changing the password', () => {
   test('[ASVS 6.2.3] a wrong current password changes nothing and counts as a failed login', async () => {
     const person = await signedInPerson()
     const response = await changePassword(person.browser, WRONG, OTHER_PASSWORD)
-    expect([response.status, response.body.code, response.setCookies]).toEqual([401, 'invalid-credentials', []])
+    expect([response.status, response.body.code, response.setCookies]).toEqual([
+      401,
+      'invalid-credentials',
+      [],
+    ])
     expect(await failuresOf(person.email)).toEqual([1])
     expect(await isSignedIn(person.browser)).toBe(true)
     expect(await loginStatus(person.email, PASSWORD)).toBe(200)

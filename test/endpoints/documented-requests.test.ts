@@ -128,7 +128,8 @@ describe('[ASVS 2.1.1] the documented rule of each input is the one that is enfo
     ] as const) {
       expect(browser.cookies.get(name), name).toMatch(new RegExp(`^[\\w-]{${length}}$`))
     }
-    const from = (headers: Record<string, string>) => clientInfo(new Request('http://localhost/', { headers }))
+    const from = (headers: Record<string, string>) =>
+      clientInfo(new Request('http://localhost/', { headers }))
     expect(from({ 'user-agent': 'x'.repeat(300) }).userAgent).toBe('x'.repeat(256))
     const id = 'x'.repeat(128)
     expect(from({ 'x-vercel-id': id }).requestId).toBe(id)

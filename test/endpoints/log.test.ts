@@ -76,10 +76,10 @@ async function liveALife(secrets: Set<string>): Promise<void> {
   }
   const send = (...request: Parameters<Browser['send']>) => sendBy(browser, ...request)
   const newestToken = async (address: string) => {
-    const email = await newestEmailTo(address)
-    const code = /(?<![\w-])(\d{3}) (\d{3})(?![\w-])/.exec(email.text ?? '')
+    const message = await newestEmailTo(address)
+    const code = /(?<![\w-])(\d{3}) (\d{3})(?![\w-])/.exec(message.text ?? '')
     if (code !== null) secrets.add(`${code[1]}${code[2]}`)
-    const token = tokenIn(email)
+    const token = tokenIn(message)
     secrets.add(token)
     return token
   }

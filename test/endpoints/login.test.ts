@@ -556,15 +556,15 @@ describe('reauthenticate: true', () => {
     expect((await reauthenticate(person.browser, person.email)).status).toBe(200)
   })
 
-  test('with the right password of another account it is 403, and nothing changes', async () => {
+  test('with the right password of another account it is 403, it counts as a failure, and nothing else changes', async () => {
     const [person, other] = [await signedInPerson(), await verifiedPerson()]
     const before = await sessionsOf(person)
     const response = await reauthenticate(person.browser, other.email)
     expect([response.status, response.body.code, response.setCookies]).toEqual([403, 'different-account', []])
     expect(await sessionsOf(person)).toEqual(before)
     expect(await sessionsOf(other)).toEqual([])
-    // The password was right: it is no failure.
-    expect(await failuresOf(other.email)).toEqual([])
+    // It stays counted, or any session would be a silent way to try other accounts' passwords.
+    expect(await failuresOf(other.email)).toEqual([1])
     expect((await person.browser.send('account', 'GET')).body.user.email).toBe(person.email)
   })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newBrowser } from '../support/browser.ts'
 import { ageSessions, query } from '../support/database.ts'
-import { isSignedIn, otherBrowserOf, PASSWORD, signedInPerson } from '../support/people.ts'
+import { emailKindsTo, isSignedIn, otherBrowserOf, PASSWORD, signedInPerson } from '../support/people.ts'
 
 const CLEARED = [
   '__Host-session=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
@@ -44,7 +44,7 @@ describe('logout', () => {
     await person.browser.send('logout', 'POST', {})
     person.browser.cookies.set('__Host-session', token)
     for (const browser of [nobody, forged, person.browser]) {
-      const response = await browser.send('logout', 'POST', { everywhere: true })
+      const response = await browser.send('logout', 'POST', {})
       expect([response.status, response.setCookies]).toEqual([204, CLEARED])
     }
   })
@@ -84,8 +84,21 @@ describe('logout', () => {
     await ageSessions(person.email, 60)
     const thief = newBrowser()
     thief.cookies.set('__Host-session', outdated)
-    expect((await thief.send('logout', 'POST', { everywhere: true })).status).toBe(204)
+    const { status, setCookies } = await thief.send('logout', 'POST', { everywhere: true })
+    expect([status, setCookies]).toEqual([401, CLEARED])
     expect(await isSignedIn(person.browser)).toBe(false)
+    expect(await isSignedIn(other)).toBe(true)
+    expect(await emailKindsTo(person.email)).toContain('refresh-token-reused')
+  })
+
+  test('everywhere by a session that has ended is 401: the others go on, so it was not done', async () => {
+    const person = await signedInPerson()
+    const other = await otherBrowserOf(person)
+    const token = person.browser.cookies.get('__Host-session') ?? ''
+    await person.browser.send('logout', 'POST', {})
+    person.browser.cookies.set('__Host-session', token)
+    const { status, body, setCookies } = await person.browser.send('logout', 'POST', { everywhere: true })
+    expect([status, body.code, setCookies]).toEqual([401, 'session-ended', CLEARED])
     expect(await isSignedIn(other)).toBe(true)
   })
 

@@ -193,7 +193,9 @@ test('[ASVS 6.3.6] [63B-4 3.1.3.1] a code signs nobody in, but in the browser th
 
 test('[63B-4 4.2.1.2] the codes of a thousand emails are spread over all that six digits can be', () => {
   const expiresAt = new Date(1_800_000_000_000)
-  const codes = Array.from({ length: 1000 }, () => oneTimeCode('reset-email', { id: randomUUID(), expiresAt }))
+  const codes = Array.from({ length: 1000 }, () =>
+    oneTimeCode('reset-email', { id: randomUUID(), expiresAt }),
+  )
   for (const code of codes) expect(code).toMatch(/^\d{6}$/)
   expect(new Set(codes).size).toBeGreaterThan(990)
   for (const place of [0, 1, 2, 3, 4, 5]) {

@@ -76,9 +76,7 @@ async function expectExample(
   const target = path.replace('/api/auth/', '') as EndpointName
   const reply = await browser.send(target, method.toUpperCase(), body && filled(body, stand), headers)
 
-  const [content] = Object.values(
-    resolve(operation.responses[reply.status] ?? { headers: {} }).content ?? {},
-  )
+  const [content] = Object.values(resolve(operation.responses[reply.status] ?? { headers: {} }).content ?? {})
   const example = replyExample && resolve(content?.examples?.[replyExample] ?? {}).value
   expect(reply.status, JSON.stringify(reply.body)).toBeLessThan(300)
   expect(shapeOf(reply.body)).toEqual(shapeOf(example))

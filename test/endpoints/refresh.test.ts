@@ -439,7 +439,11 @@ describe('presenting the cookie to anything but refresh', () => {
       const before = await sessionOf(person)
       for (let again = 0; again < 3; again += 1) {
         const response = await browser.send(read, 'GET')
-        expect([response.status, response.body.code, response.setCookies]).toEqual([401, 'refresh-required', []])
+        expect([response.status, response.body.code, response.setCookies]).toEqual([
+          401,
+          'refresh-required',
+          [],
+        ])
       }
       expect(await sessionOf(person)).toEqual(before)
       expect((await browser.send('refresh', 'POST', {})).status).toBe(200)
@@ -472,7 +476,11 @@ describe('presenting the cookie to anything but refresh', () => {
       const { presented } = await loseRotation(person)
       await query('UPDATE sessions SET authenticated_at = now()')
       const response = await browserWith(presented).send('account', method, body)
-      expect([response.status, response.body.code, response.setCookies]).toEqual([401, 'refresh-required', []])
+      expect([response.status, response.body.code, response.setCookies]).toEqual([
+        401,
+        'refresh-required',
+        [],
+      ])
       await expectNothingRevoked(person)
     },
   )

@@ -44,9 +44,15 @@ describe('requesting a reset', () => {
     ]
     await query('UPDATE users SET disabled_at = now() WHERE email = $1', disabled.email)
     const addresses = [known.email, newAddress(), pending.email, disabled.email]
-    const responses = await Promise.all(addresses.map((email) => newBrowser().send('reset', 'POST', { email })))
+    const responses = await Promise.all(
+      addresses.map((email) => newBrowser().send('reset', 'POST', { email })),
+    )
     for (const response of responses) {
-      expect([response.status, response.body, response.setCookies]).toEqual([202, { status: 'check-email' }, []])
+      expect([response.status, response.body, response.setCookies]).toEqual([
+        202,
+        { status: 'check-email' },
+        [],
+      ])
       expect([...response.headers.keys()]).toEqual([...responses[0]!.headers.keys()])
     }
     const counts = await Promise.all(addresses.map(async (email) => (await emailsTo(email)).length))
@@ -85,7 +91,11 @@ describe('consuming a reset token', () => {
       token: await resetTokenOf(person.email),
       password: OTHER_PASSWORD,
     })
-    expect([response.status, response.body, response.setCookies]).toEqual([200, { status: 'password-changed' }, []])
+    expect([response.status, response.body, response.setCookies]).toEqual([
+      200,
+      { status: 'password-changed' },
+      [],
+    ])
     for (const browser of [person.browser, other]) {
       expect((await browser.send('refresh', 'POST', {})).body.code).toBe('session-ended')
     }
@@ -111,7 +121,10 @@ describe('consuming a reset token', () => {
     const responses = await Promise.all(
       passwords.map((password) => newBrowser().send('reset', 'PUT', { token, password })),
     )
-    expect(responses.map((response) => response.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
+    expect(responses.map((response) => response.status).toSorted()).toEqual([
+      200,
+      ...Array<number>(19).fill(410),
+    ])
     const password = passwords[responses.findIndex((response) => response.status === 200)]
     expect((await newBrowser().send('login', 'POST', { email: person.email, password })).status).toBe(200)
     expect(await emailsTo(person.email)).toHaveLength(3)

@@ -261,7 +261,9 @@ test('[ASVS 3.5.3] the one GET that does something needs a secret that no browse
 describe('[ASVS 4.2.4] a line break cannot get into a header:', () => {
   test('not by our own hand', () => {
     for (const text of ['a\r\nset-cookie: x=y', 'a\nb', 'a\rb', 'a\0b']) {
-      expect(() => problemResponse(new HttpError('not-found', { headers: { allow: text } }))).toThrow(TypeError)
+      expect(() => problemResponse(new HttpError('not-found', { headers: { allow: text } }))).toThrow(
+        TypeError,
+      )
       for (const cookie of [
         setCookie('session', text, 60),
         setCookie('signed-in', text, 60),
@@ -486,7 +488,9 @@ describe('cookies', () => {
         expect(`${name}=${value}`.length).toBeLessThanOrEqual(4096)
         expect(maxAge).toBeLessThanOrEqual(400 * 86_400)
         const ofSession = /session|signed-in/.test(name)
-        const leftSeconds = ofSession ? (Date.parse(body.session.absoluteExpiresAt) - Date.now()) / 1000 : Infinity
+        const leftSeconds = ofSession
+          ? (Date.parse(body.session.absoluteExpiresAt) - Date.now()) / 1000
+          : Infinity
         expect(maxAge).toBeLessThanOrEqual(leftSeconds + 1)
       }
     }

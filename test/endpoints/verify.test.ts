@@ -162,7 +162,10 @@ describe('consuming the emailed token', () => {
     const responses = await Promise.all(
       Array.from({ length: 20 }, () => person.browser.send('verify', 'PUT', { token })),
     )
-    expect(responses.map((response) => response.status).toSorted()).toEqual([200, ...Array<number>(19).fill(410)])
+    expect(responses.map((response) => response.status).toSorted()).toEqual([
+      200,
+      ...Array<number>(19).fill(410),
+    ])
     expect(await query('SELECT 1 FROM users WHERE email = $1', person.email)).toHaveLength(1)
     expect(await sessionsOf(person)).toHaveLength(1)
     expect(

@@ -525,6 +525,25 @@ const scenarios: Scenarios = {
       reauthenticationRequired,
     ],
     'refresh-required': async () => [await logOut(await oneBehind()), refreshRequired],
+    'signed-out': async () => {
+      const account = await changeSessions(await signedIn(), 'revoked_at = now()')
+      return [
+        await logOut(account),
+        { kind: 'signed-out', sessionId: account.sessions[0]?.id ?? '', userId: account.id },
+      ]
+    },
+    reused: async () => {
+      const account = await changeSessions(await signedIn(), 'counter = 2')
+      return [
+        await logOut(account),
+        {
+          kind: 'reused',
+          sessionId: account.sessions[0]?.id ?? '',
+          userId: account.id,
+          emails: [queuedEmail('refresh-token-reused', account.email)],
+        },
+      ]
+    },
   },
 
   request_reset: {

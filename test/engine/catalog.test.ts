@@ -82,7 +82,6 @@ describe('the privileges', () => {
       ['latchkey_app', 'SELECT', 'accounts'],
       ['latchkey_app', 'USAGE', 'latchkey'],
       ['latchkey_app', 'EXECUTE', 'read_events()'],
-      ['latchkey_app', 'REFERENCES', 'users.id'],
       ['latchkey_functions', 'USAGE', 'latchkey'],
       ...publicNames.map((name) => ['latchkey_functions', 'EXECUTE', `${name}()`]),
     ]

@@ -42,7 +42,6 @@ test.each([
   'SELECT latchkey.maintain_event_partitions();',
   'GRANT EXECUTE ON FUNCTION latchkey.read_events(text, integer) TO latchkey_app;',
   'GRANT USAGE ON SCHEMA latchkey TO latchkey_functions;',
-  'GRANT REFERENCES (id) ON latchkey.users TO latchkey_app;',
   'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA latchkey FROM PUBLIC;',
   'REVOKE ALL ON SCHEMA latchkey FROM PUBLIC;',
   '-- DROP TABLE "latchkey"."users"\nALTER TABLE "latchkey"."users" ADD COLUMN "note" text;',

@@ -33,7 +33,13 @@ doesn't have. But the functions trust their caller: whoever calls them needs nei
 limit holds, as the caller chooses its key. What remains is one account at a time, by an address or an id that is known,
 and an entry in the audit log for each change of an account. The owner's emails go out with the next maintenance.
 
-After a leak, give the role another password as its owner, and look for events whose request is not in the log.
+Some of it leaves no trace: what it reads in a transaction that it rolls back, the sizes of tables, and what its other
+connections run. It can end those connections, and hold a transaction open, behind which \`read_events\` shows nothing new.
+
+After a leak, as the owner: give the role another password, run its file again, which takes back settings that the role
+changed for itself, and end its connections
+(\`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'latchkey_functions'\`). Then look for events whose
+request is not in the log.
 `
 
 const FOOTER = `\`UPDATE_DOCS=1 npx vitest run --project endpoints test/stolen-connection\` writes this page again.

@@ -153,7 +153,6 @@ describe('what a role has is no more than that', () => {
   test('latchkey_app: a foreign key to an account, the view of accounts, and the audit log', async () => {
     expect(await privileges('latchkey_app')).toEqual([
       'EXECUTE read_events',
-      'REFERENCES users.id',
       'SELECT accounts',
       'USAGE ON SCHEMA latchkey',
       'USAGE ON SCHEMA public',

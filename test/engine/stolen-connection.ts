@@ -309,7 +309,7 @@ const byTables: Impossible[] = [
   { what: 'revive a link', statement: 'UPDATE latchkey.one_time_tokens SET consumed_at = NULL' },
   { what: 'redirect a queued email', statement: `UPDATE latchkey.outbox SET recipient = 'x'` },
   { what: 'empty a rate limit', statement: 'DELETE FROM latchkey.rate_limits' },
-  { what: 'unlock a password', statement: 'DELETE FROM latchkey.login_attempts' },
+  { what: 'empty the counts of failed logins', statement: 'DELETE FROM latchkey.login_attempts' },
   { what: 'write an event', statement: `INSERT INTO latchkey.events (kind) VALUES ('login-failed')` },
   { what: 'rewrite events', statement: `UPDATE latchkey.events SET kind = 'session-created'` },
   { what: 'delete events', statement: 'DELETE FROM latchkey.events' },
@@ -341,7 +341,10 @@ const byPrivateFunctions: Impossible[] = [
     what: 'write an event of its own',
     statement: `SELECT latchkey.write_event('role-changed', NULL, NULL, ${REQUEST}, NULL)`,
   },
-  { what: 'give a limit back', statement: `SELECT latchkey.clear_attempts(${SOMEBODY})` },
+  {
+    what: "clear an account's failed logins without signing in to it",
+    statement: `SELECT latchkey.clear_attempts(${SOMEBODY})`,
+  },
 ]
 
 const byOperatorsFunctions: Impossible[] = [
@@ -439,14 +442,6 @@ export const appRole: StolenRole = {
         return response.kind === 'events'
       },
     },
-    {
-      what: 'keep an account from being deleted, by a foreign key',
-      async attempt({ run, email }) {
-        await run('CREATE TABLE app.profiles (user_id uuid REFERENCES latchkey.users (id))')
-        await run('INSERT INTO app.profiles SELECT id FROM latchkey.accounts WHERE email = $1', email)
-        return true
-      },
-    },
     ...byAnyRole('latchkey_app'),
   ],
   cannot: [
@@ -454,6 +449,10 @@ export const appRole: StolenRole = {
     {
       what: 'sign in, as the functions do',
       statement: `SELECT latchkey.begin_login('x', 'x', 'x', NULL, NULL, NULL)`,
+    },
+    {
+      what: 'point a foreign key at an account',
+      statement: 'CREATE TABLE app.profiles (user_id uuid REFERENCES latchkey.users (id))',
     },
     { what: 'change an account by the view', statement: `UPDATE latchkey.accounts SET role = 'admin'` },
     ...byPrivateFunctions,

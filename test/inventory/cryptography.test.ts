@@ -28,7 +28,7 @@ const USES: [file: string, from: string, ...names: string[]][] = [
   ['lib/auth/password-policy.ts', 'node:crypto', 'createHash'],
   ['lib/http/client-info.ts', 'node:crypto', 'randomUUID'],
   ['lib/crypto/device-cookie.ts', 'node:crypto', 'randomBytes'],
-  ['lib/env.ts', 'node:crypto', 'X509Certificate'],
+  ['lib/env-schema.ts', 'node:crypto', 'X509Certificate'],
   ['lib/crypto/imported-hashes.ts', 'bcryptjs', 'compare'],
   ['lib/crypto/imported-hashes.ts', 'node:crypto', 'scrypt', 'timingSafeEqual'],
   ['lib/crypto/keys.ts', 'jose', 'calculateJwkThumbprint'],

@@ -198,7 +198,7 @@ test('[ASVS 12.3.2] [ASVS 16.3.4] a service whose certificate is not valid is se
   const { database, email } = await callEverybodyAt(`https://${peer}`)
   expect(asked).toBe(0)
   expect(database).toMatchObject({ code: 'unavailable' })
-  expect(email).toMatchObject({ kind: 'later', reason: expect.stringContaining('no answer') })
+  expect(email).toMatchObject({ kind: 'later', reason: expect.stringContaining('no response') })
   expect(warn.mock.calls.map(([line]) => JSON.parse(String(line)))).toEqual([
     expect.objectContaining({ event: 'breached-passwords-unavailable', reason: 'TypeError' }),
   ])

@@ -58,7 +58,11 @@ const kinds: [kind: string, right: string, isAccepted: (text: string) => boolean
     signDeviceCookie({ id: newDeviceId(), securityVersion: 1 }, 'a@example.org'),
     (text) => verifyDeviceCookie(text, 'a@example.org') !== undefined,
   ],
-  ['the six digits', oneTimeCode('reset-email', oneTimeToken), (text) => isOneTimeCode('reset-email', oneTimeToken, text)],
+  [
+    'the six digits',
+    oneTimeCode('reset-email', oneTimeToken),
+    (text) => isOneTimeCode('reset-email', oneTimeToken, text),
+  ],
   // Where it is let in, there is no database here: 503.
   [
     'the secret of the cron',

@@ -72,6 +72,9 @@ export function refresh(shown: Shown, client: string): Rule {
     const session = sessionOf(world, key)
     if (session === undefined) return respond(world, 'session-ended', 'cleared')
     if (!isLive(world, session) || counter > session.counter) {
+      if (REPORTED_AFTERWARDS.has(session.revoked?.reason ?? '') && isReuse(world, session, counter)) {
+        return respond(reuse(world, session), 'session-ended', 'cleared')
+      }
       // Somebody signed out or in a moment ago: this may have lost a race, and the cookie be a newer one's.
       const lostRace = session.revoked?.reason !== 'reuse' && isJustRevoked(world, session)
       return respond(world, 'session-ended', lostRace ? 'kept' : 'cleared')
@@ -82,7 +85,7 @@ export function refresh(shown: Shown, client: string): Rule {
       return isCurrent ? rotate(world, session, client) : recover(world, session, { counter, client })
     }
     if (isCurrent) return handOut(confirm(world, shown), key)
-    if (counter < session.counter - 1) return reuse(world, session)
+    if (isReuse(world, session, counter)) return respond(reuse(world, session), 'session-ended', 'cleared')
     if (client === session.lastClient) return handOut(world, key)
     return respond(recorded(world, 'refresh-refused', session.id), 'refresh-required')
   })
@@ -109,9 +112,14 @@ function recover(
   { counter, client }: { counter: number; client: string },
 ): Outcome {
   const { key, id, recoveredInARow } = session
-  if (counter < session.counter - 1 || session.confirmed) return reuse(world, session)
-  if (session.recoveredCounter === session.counter) return handOut(world, key)
-  if (recoveredInARow >= MOST_RECOVERIES_IN_A_ROW) return reuse(world, session)
+  const isAgain = session.recoveredCounter === session.counter
+  if (isReuse(world, session, counter) || (!isAgain && recoveredInARow >= MOST_RECOVERIES_IN_A_ROW)) {
+    return respond(reuse(world, session), 'session-ended', 'cleared')
+  }
+  if (isAgain && client !== session.lastClient) {
+    return respond(recorded(world, 'refresh-refused', id), 'refresh-required')
+  }
+  if (isAgain) return handOut(world, key)
   const change: Partial<Session> = {
     recoveredCounter: session.counter,
     recoveredInARow: recoveredInARow + 1,
@@ -122,10 +130,17 @@ function recover(
   return handOut(next, key)
 }
 
-function reuse(world: World, { key, id, owner }: Session): Outcome {
-  const revoked = changeSession(world, key, { revoked: { reason: 'reuse', at: world.now } })
-  const next = emailed(recorded(revoked, 'refresh-token-reused', id), 'refresh-token-reused', owner)
-  return respond(next, 'session-ended', 'cleared')
+/** A session that ended like this may have been ended by a copy. */
+const REPORTED_AFTERWARDS = new Set(['logout', 'superseded'])
+
+function isReuse(world: World, session: Session, counter: number): boolean {
+  if (counter === session.counter - 1) return session.confirmed && !isInReuseInterval(world, session)
+  return counter < session.counter
+}
+
+function reuse(world: World, { key, id, owner, revoked: before }: Session): World {
+  const revoked = changeSession(world, key, { revoked: { reason: 'reuse', at: before?.at ?? world.now } })
+  return emailed(recorded(revoked, 'refresh-token-reused', id), 'refresh-token-reused', owner)
 }
 
 // --- Signing in and out ---
@@ -180,6 +195,17 @@ function makeRoom(world: World, email: string, supersedes: string | undefined): 
   return revoke(superseded, excess, 'session-limit')
 }
 
+/** What a token that was reused does, or else `work`. */
+function reusedOr(world: World, shown: Shown, work: (world: World) => World): World {
+  const session = shown.kind === 'refresh-token' ? sessionOf(world, shown.token.key) : undefined
+  const isReused =
+    shown.kind === 'refresh-token' &&
+    session !== undefined &&
+    isLive(world, session) &&
+    isReuse(world, session, shown.token.counter)
+  return isReused ? reuse(world, session) : work(world)
+}
+
 /** Any token of a family ends its session; only one that is let in ends the others. */
 export function logout(shown: Shown, everywhere: boolean): Rule {
   return atOnce((seen) => {
@@ -188,7 +214,14 @@ export function logout(shown: Shown, everywhere: boolean): Rule {
     if (everywhere && asker.kind === 'refused' && asker.result === 'refresh-required') {
       return respond(seen, 'refresh-required')
     }
-    if (!everywhere || asker.kind === 'refused') return respond(revoke(seen, own, 'logout'), '204', 'cleared')
+    if (!everywhere || asker.kind === 'refused') {
+      const result = everywhere && own.length > 0 ? 'session-ended' : '204'
+      return respond(
+        reusedOr(seen, shown, (world) => revoke(world, own, 'logout')),
+        result,
+        'cleared',
+      )
+    }
     const world = confirm(seen, shown)
     if (!isSteppedUp(world, asker.session)) return respond(world, 'reauthentication-required')
     return respond(revoke(world, liveKeys(world, asker.session.owner), 'logout'), '204', 'cleared')

@@ -264,7 +264,8 @@ export function observed(stage: Stage, { status, setCookies, body }: Received): 
     token: cookies === 'set' ? tokenOf(stage, session?.value ?? '') : undefined,
     maxAge: cookies === 'set' ? (session?.maxAge ?? 'none') : undefined,
     sessionId: body?.session?.id ?? body?.current,
-    secondsToEnd: absoluteExpiresAt === undefined ? undefined : (Date.parse(absoluteExpiresAt) - Date.now()) / 1000,
+    secondsToEnd:
+      absoluteExpiresAt === undefined ? undefined : (Date.parse(absoluteExpiresAt) - Date.now()) / 1000,
     listed: body?.sessions?.map(({ id }: { id: string }) => id),
   }
 }

@@ -248,8 +248,8 @@ test.concurrent(
       logout(second.cookie),
     ])
     expect([200, 401]).toContain(changed?.status)
-    expect(out?.status).toBe(204)
     // A logout that comes after the change finds its own session ended, and ends no other.
+    expect([204, 401]).toContain(out?.status)
     expect(await liveSessions(account)).toHaveLength(changed?.status === 200 ? 1 : 0)
     await expectEnded([first.cookie, second.cookie, third.cookie])
   }),

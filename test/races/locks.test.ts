@@ -97,7 +97,10 @@ async function newSubject(sessions: number): Promise<Subject> {
     asking: families[0] ?? aHash(),
     other: families[1] ?? aHash(),
     resetId: idIn('reset-email', await insertOneTimeToken(account, 'reset')),
-    emailChangeId: idIn('email-change-email', await insertOneTimeToken(account, 'email-change', newAddress())),
+    emailChangeId: idIn(
+      'email-change-email',
+      await insertOneTimeToken(account, 'email-change', newAddress()),
+    ),
     registrationId: verifyRegistrationCookie(registration.cookie)?.registrationId ?? '',
     registered: registration.email,
     emailId,

@@ -31,7 +31,7 @@ export interface Call {
 }
 
 export interface Processes {
-  /** Throws for an answer of 5xx, with the reason that was logged: none of the calls here may get one. */
+  /** Throws for a response of 5xx, with the reason that was logged: none of the calls here may get one. */
   call(call: Call): Promise<RaceReply>
   stop(): Promise<void>
 }

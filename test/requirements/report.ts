@@ -1,6 +1,7 @@
 /**
  * `npm run requirements -- results.json …`: checks the requirements against the tests' results. Each id has a test that carries
- * it and passed, a check of `verify:deployment`, a document where that is what is asked for, or a deviation; and no test
+ * it and passed, a check of `verify:deployment`, a document where that is what is asked for, a deviation, or a platform that
+ * does it; and no test
  * carries an unknown id. Then docs/security-requirements.md is up to date; `--write` writes it.
  */
 import { existsSync } from 'node:fs'
@@ -20,14 +21,14 @@ interface Results {
   testResults: { name: string; assertionResults: { fullName: string; status: string }[] }[]
 }
 
-interface Proof {
+interface Evidence {
   file: string
   test: string
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { write: { type: 'boolean' } } })
 
-const proofs = new Map<string, Proof[]>()
+const proofs = new Map<string, Evidence[]>()
 const errors: string[] = []
 for (const path of positionals) {
   const { testResults }: Results = JSON.parse(await readFile(path, 'utf8'))
@@ -52,12 +53,13 @@ for (const id of proofs.keys())
   if (!known.has(id)) errors.push(`${id}: a test carries it, no requirement does`)
 for (const id of deployed)
   if (!known.has(id)) errors.push(`${id}: a deployment check carries it, no requirement does`)
-for (const { ids, deviation, deployment, documented } of requirements) {
+for (const { ids, deviation, deployment, documented, platform } of requirements) {
   if (documented !== undefined && !existsSync(documented))
     errors.push(`${ids.join()}: there is no ${documented}`)
   for (const id of ids) {
     if (deployment === true && !deployed.has(id)) errors.push(`${id}: no deployment check carries it`)
-    const needsTest = deployment !== true && deviation === undefined && documented === undefined
+    const isShownElsewhere = deployment === true || platform === true
+    const needsTest = !isShownElsewhere && deviation === undefined && documented === undefined
     if (needsTest && !proofs.has(id)) errors.push(`${id}: no test carries it`)
   }
 }
@@ -89,7 +91,7 @@ ${table([
     String(count((one) => one.level === level && one.deviation !== undefined)),
   ]),
 ])}
-"At a deployment" means \`npm run verify:deployment -- https://…\`, as only a deployment can show it. \`npm run requirements\` makes this page
+"At a deployment" means \`npm run verify:deployment -- https://…\`, as only a deployment can show it. "By the platform" means Vercel's edge, which isn't checked here. \`npm run requirements\` makes this page
 from the tests' results; a row without a passed test fails the build, unless what it asks for is a document.
 
 ${chapters
@@ -100,7 +102,8 @@ ${chapters
   .join('\n')}`
 }
 
-function cells({ ids, level, demands, measure, deviation, deployment, documented }: Requirement): string[] {
+function cells(requirement: Requirement): string[] {
+  const { ids, level, demands, measure, deviation, deployment, documented, platform } = requirement
   const shown = ids
     .flatMap((id) => proofs.get(id) ?? [])
     .toSorted((one, other) => `${one.file} ${one.test}`.localeCompare(`${other.file} ${other.test}`, 'en'))
@@ -111,7 +114,8 @@ function cells({ ids, level, demands, measure, deviation, deployment, documented
     return `[${file}](../${file}): ${names.slice(0, 2).join('; ')}${more}`
   })
   const document = documented === undefined ? [] : [`[${documented}](../${documented})`]
-  const parts = [...tests, ...document, ...(deployment === true ? ['at a deployment'] : [])]
+  const elsewhere = deployment === true ? ['at a deployment'] : platform === true ? ['by the platform'] : []
+  const parts = [...tests, ...document, ...elsewhere]
   const what = deviation === undefined ? measure : `${measure} **Deviation:** ${deviation}`
   return [
     `${ids.join(', ')}${level === undefined ? '' : ` ${level}`}`,

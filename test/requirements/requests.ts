@@ -317,17 +317,16 @@ export const requests: readonly Chapter[] = [
         ids: ['ASVS 4.2.1'],
         level: 'L2',
         demands: 'A message has one boundary',
-        measure:
-          "The platform's edge frames messages. A body with Content-Length and chunks is refused or framed by its chunks; one with two lengths is refused.",
-        deployment: true,
+        measure: "Vercel's edge frames messages; the functions get them whole.",
+        platform: true,
       },
       {
         ids: ['ASVS 4.2.2', 'ASVS 4.2.3'],
         level: 'L3',
         demands: 'A true length; no fields of the connection in HTTP/2',
         measure:
-          "Also the edge's work: a stated length is the number of bytes that come, and a request over HTTP/2 with Transfer-Encoding or Connection is refused.",
-        deployment: true,
+          "Vercel's edge speaks HTTP/2 and HTTP/1.1 with clients; the functions set neither lengths nor fields of a connection.",
+        platform: true,
       },
       {
         ids: ['ASVS 4.2.4'],

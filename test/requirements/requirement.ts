@@ -15,6 +15,8 @@ export interface Requirement {
   documented?: string
   /** Only a deployment can show it: `npm run verify:deployment` does. */
   deployment?: true
+  /** Vercel's edge does it, before a request reaches us. It isn't checked here. */
+  platform?: true
 }
 
 /** A chapter of the page. */

@@ -266,7 +266,7 @@ export const sessions: readonly Chapter[] = [
         ids: ['RFC 8725 3.9', 'RFC 9700 2.3'],
         demands: 'Audience, and no wider rights than needed.',
         measure:
-          'One audience; the role is the only right in it, and every endpoint reads it from the account anew.',
+          'One audience; the role is the only right in it, and every endpoint reads it from the account again.',
       },
       {
         ids: ['RFC 8725 3.5', 'RFC 7518 3.2'],

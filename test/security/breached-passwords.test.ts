@@ -82,7 +82,7 @@ test('an entry of padding is not a breach', async () => {
 describe('it is a best effort: without an answer the password passes, and the log says why', () => {
   const failures: [string, typeof listed, RegExp][] = [
     ['an error', (_, response) => response.writeHead(503).end(), /Error/],
-    ['no answer in a second', () => {}, /TimeoutError/],
+    ['no response in a second', () => {}, /TimeoutError/],
     [
       'an answer that never ends',
       (_, response) => response.write('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n'),

@@ -57,7 +57,7 @@ let handlers: Handler[]
 let requests: fc.Arbitrary<FuzzRequest>
 /** Written by the processes since the last look. */
 let lines: string[] = []
-/** What may be in no answer. */
+/** What may be in no response. */
 let secret: RegExp
 const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE })
 const seenStatuses = new Map<string, number>()
@@ -151,15 +151,15 @@ async function send(request: FuzzRequest, requestId: string): Promise<Answered> 
     agent,
     timeout: REPLY_TIMEOUT_MS,
   })
-  sent.once('timeout', () => sent.destroy(new Error('no answer came')))
+  sent.once('timeout', () => sent.destroy(new Error('no response came')))
   sent.end(body)
   const [response]: IncomingMessage[] = await once(sent, 'response')
-  if (response === undefined) throw new Error('no answer came')
+  if (response === undefined) throw new Error('no response came')
   const bytes = await buffer(response)
   return { status: response.statusCode ?? 0, headers: response.headers, body: bytes.toString() }
 }
 
-// --- What holds of every answer ---
+// --- What holds of every response ---
 
 async function check(request: FuzzRequest): Promise<void> {
   const requestId = `fuzz-${turn}`

@@ -137,7 +137,11 @@ async function encrypted(): Promise<string> {
 // --- What is asked of every refusal ---
 
 const bearer = (text: string) => ({ headers: { authorization: `Bearer ${text}`, 'x-vercel-id': 'attack' } })
-const seen = (response: Received) => ({ status: response.status, headers: [...response.headers], body: response.body })
+const seen = (response: Received) => ({
+  status: response.status,
+  headers: [...response.headers],
+  body: response.body,
+})
 
 async function expectRefusedAsGarbage(text: string): Promise<void> {
   const garbage = seen(await sendRaw('account', bearer('garbage')))

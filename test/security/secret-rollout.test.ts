@@ -116,7 +116,7 @@ async function newPopulation(verifiers: Verifier[]): Promise<Population> {
     return body
   }
 
-  /** Two tabs refresh at once, a turn being due; then one of them may sign in anew. */
+  /** Two tabs refresh at once, a turn being due; then one of them may sign in again. */
   async function stay(phase: string, { email, browser }: Person, signsIn: boolean): Promise<string> {
     await ageSessions(email, 60)
     const [, refreshed] = await Promise.all(
@@ -194,7 +194,7 @@ test(
     await roll(population, verifiers, 'a,b', await deployed(a, b))
     clockSeconds += FIVE_MINUTES
     await roll(population, verifiers, 'b,a', await deployed(b, a))
-    // 30 days: what the old secret made has expired or was sealed anew.
+    // 30 days: what the old secret made has expired or was sealed again.
     await roll(population, verifiers, 'b', await deployed(b))
 
     expect(population.surprises).toEqual([])

@@ -70,7 +70,7 @@ async function present(send: Deployment, { session, known, registration, resetLi
   return {
     accessToken: (await send(nobody, 'account', 'GET', undefined, bearer(session.accessToken))).status,
     sessionCookie: (await send(session.cookies, 'refresh', 'POST', {})).status,
-    knownBrowser: (await send(known.cookies, 'login', 'POST', credentials)).status,
+    deviceCookie: (await send(known.cookies, 'login', 'POST', credentials)).status,
     registrationLinkAndCookie: (await send(registration.cookies, 'verify', 'PUT', { token })).status,
     resetLink: (await send(nobody, 'reset', 'PUT', { token: resetLink.token, password: OTHER_PASSWORD }))
       .status,
@@ -78,7 +78,7 @@ async function present(send: Deployment, { session, known, registration, resetLi
   }
 }
 
-test('[ASVS 11.2.2] [ASVS 11.1.1] what the old secret made is good while that is listed second, and a session is signed anew for the time after', async () => {
+test('[ASVS 11.2.2] [ASVS 11.1.1] what the old secret made is good while that is listed second, and a session is signed again for the time after', async () => {
   const [old, fresh] = [newSecret(), newSecret()]
   const before = await deployment(old)
   const things = await handOut(before)
@@ -93,7 +93,7 @@ test('[ASVS 11.2.2] [ASVS 11.1.1] what the old secret made is good while that is
   expect(await present(rotated, things)).toEqual({
     accessToken: 200,
     sessionCookie: 200,
-    knownBrowser: 200,
+    deviceCookie: 200,
     registrationLinkAndCookie: 200,
     resetLink: 200,
     resetCode: 200,
@@ -116,7 +116,7 @@ test("[ASVS 7.4.5] [ASVS 11.2.2] [ASVS 11.1.1] once it is gone nothing that it m
   expect(await present(finished, things)).toEqual({
     accessToken: 401,
     sessionCookie: 401,
-    knownBrowser: 429,
+    deviceCookie: 429,
     registrationLinkAndCookie: 400,
     resetLink: 400,
     resetCode: 400,

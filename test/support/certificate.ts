@@ -1,4 +1,4 @@
-/** A self-made certificate for localhost, made anew for each run; nothing that signs is kept in the repository. */
+/** A self-made certificate for localhost, made again for each run; nothing that signs is kept in the repository. */
 import { createSign, generateKeyPairSync } from 'node:crypto'
 
 const SEQUENCE = 0x30

@@ -1,7 +1,7 @@
 /** Two deployments on this machine: one as Vercel serves this checkout, one that does everything wrong. */
 import { readFile } from 'node:fs/promises'
 import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import { createServer as createSecureServer } from 'node:https'
 import {
   connect,
   createServer as createTcpServer,
@@ -11,7 +11,6 @@ import {
 } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { endpoints, type EndpointName } from './browser.ts'
 
 interface Certificate {
@@ -25,15 +24,12 @@ export interface LocalDeployment {
   close(): void
 }
 
-type Incoming = IncomingMessage | Http2ServerRequest
-type Outgoing = ServerResponse | Http2ServerResponse
-
 const TLS_HANDSHAKE = 22
 
-/** Pages, functions and headers of this checkout behind TLS, HTTP/2 and what Vercel's edge does. */
+/** Pages, functions and headers of this checkout behind TLS, with what Vercel's edge does. */
 export async function startGoodDeployment(certificate: Certificate): Promise<LocalDeployment> {
   const headersFor = await vercelHeaders()
-  const secure = createSecureServer({ ...certificate, allowHTTP1: true }, (request, response) => {
+  const secure = createSecureServer(certificate, (request, response) => {
     serve(request, response, headersFor).catch((error: unknown) => response.destroy(error as Error))
   })
   const plain = createPlainServer((request, response) => {
@@ -59,8 +55,8 @@ export async function startPlainDeployment(): Promise<LocalDeployment> {
 }
 
 async function serve(
-  request: Incoming,
-  response: Outgoing,
+  request: IncomingMessage,
+  response: ServerResponse,
   headersFor: (path: string) => { key: string; value: string }[],
 ): Promise<void> {
   const { method = 'GET', url = '/' } = request
@@ -94,7 +90,7 @@ async function serve(
   return finish(response, page === undefined ? 404 : 200, page ?? 'The page could not be found')
 }
 
-function finish(response: Outgoing, status: number, body: string): void {
+function finish(response: ServerResponse, status: number, body: string): void {
   response.statusCode = status
   if (status === 204) response.end()
   else response.end(body)
@@ -108,72 +104,32 @@ async function vercelHeaders(): Promise<(path: string) => { key: string; value: 
   return (path) => rules.flatMap(({ pattern, headers }) => (pattern.test(path) ? headers : []))
 }
 
-/** Old TLS, plain http, forged fields, two lengths, versions, sources: it takes and shows everything. */
+/** Plain http, forged fields, sources: it takes and shows everything. */
 export async function startBadDeployment(certificate: Certificate): Promise<LocalDeployment> {
-  const secure = createTlsServer(
-    { ...certificate, minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0', ALPNProtocols: ['h2', 'http/1.1'] },
-    (socket: TLSSocket) => {
-      socket.on('error', () => {})
-      if (socket.alpnProtocol === 'h2') respondAnyHttp2(socket)
-      else respondAnyHttp1(socket)
-    },
-  )
-  return behindOnePort(secure, createTcpServer(respondAnyHttp1))
+  return behindOnePort(createSecureServer(certificate, respondWrongly), createPlainServer(respondWrongly))
 }
 
-function respondAnyHttp1(socket: Socket): void {
-  let received = ''
-  socket.on('error', () => {})
-  socket.on('data', (chunk: Buffer) => {
-    received += chunk.toString('latin1')
-    for (;;) {
-      const end = received.indexOf('\r\n\r\n')
-      if (end < 0) return
-      const head = received.slice(0, end)
-      // The last one of several counts, whatever the chunks say.
-      const length = Number([...head.matchAll(/^content-length: *(\d+)/gim)].at(-1)?.[1] ?? 0)
-      if (received.length < end + 4 + length) return
-      const body = received.slice(end + 4, end + 4 + length)
-      received = received.slice(end + 4 + length)
-      socket.write(wrongReply(head, body))
-      if (/^connection: close/im.test(head)) socket.end()
-    }
-  })
+function respondWrongly(request: IncomingMessage, response: ServerResponse): void {
+  wrongResponse(request, response).catch(() => response.destroy())
 }
 
-function wrongReply(head: string, body: string): string {
-  const [method = '', path = ''] = head.split(' ')
-  const wrongCode = path.startsWith('/api/auth/verify') && method === 'PUT'
+async function wrongResponse(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method, url = '' } = request
+  const body = (await buffer(request)).toString()
+  const wrongCode = url.startsWith('/api/auth/verify') && method === 'PUT'
   const notJson = body !== '' && body !== '{}' && !wrongCode
-  const status = wrongCode || notJson ? 400 : 200
-  const text = path.startsWith('/api/auth/keys')
+  const text = url.startsWith('/api/auth/keys')
     ? '{"keys":[{"kid":"the-only-one"}]}'
     : wrongCode || notJson
       ? '{"code":"malformed-json","stack":"Error\\n"}\n    at /var/task/api/auth/login.js'
-      : path.endsWith('/')
-        ? '<h1>Index of /</h1>'
-        : '{"code":"session-ended"}'
-  const stated = /^connection: close/im.test(head) && method === 'GET' ? text.length + 1 : text.length
-  return [
-    `HTTP/1.1 ${status} OK`,
-    `Content-Length: ${stated}`,
-    'Content-Type: application/json',
-    'Server: Acme/1.2.3',
-    'Strict-Transport-Security: max-age=60; preload',
-    "Content-Security-Policy: default-src *; script-src 'unsafe-inline'",
-    '',
-    text,
-  ].join('\r\n')
-}
-
-/** Answers 200 to the first request, whatever is in it. */
-function respondAnyHttp2(socket: Socket): void {
-  socket.once('data', () => {
-    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
-    // A table update of two bytes first, then `:status 200`.
-    const headers = Buffer.from([0, 0, 3, 1, 5, 0, 0, 0, 1, 0x3f, 0x01, 0x88])
-    socket.write(Buffer.concat([settings, headers]))
-  })
+      : '{"code":"session-ended"}'
+  response
+    .writeHead(wrongCode || notJson ? 400 : 200, {
+      'content-type': 'application/json',
+      'strict-transport-security': 'max-age=60; preload',
+      'content-security-policy': "default-src *; script-src 'unsafe-inline'",
+    })
+    .end(text)
 }
 
 /** Whoever begins with a TLS handshake gets the one server, everybody else the other. */

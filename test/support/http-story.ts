@@ -43,7 +43,11 @@ function newClient(origin: string) {
   }
 }
 
-async function tokenEmailedTo({ origin, inboxUrl }: RunningApp, email: string, page: string): Promise<string> {
+async function tokenEmailedTo(
+  { origin, inboxUrl }: RunningApp,
+  email: string,
+  page: string,
+): Promise<string> {
   for (let attempt = 0; attempt < EMAIL_TRIES; attempt += 1) {
     const response = await fetch(`${inboxUrl}/emails`, { headers: { authorization: 'Bearer re_any' } })
     const { data } = (await response.json()) as { data: { to: string[]; text: string }[] }

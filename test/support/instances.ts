@@ -24,7 +24,7 @@ export async function startInstance(environment: Record<string, string> = {}): P
   const handler = await startHandler(options)
   const home = `http://127.0.0.1:${handler.port}`
   const underWay = new Set<Promise<unknown>>()
-  async function response(request: Request): Promise<Response> {
+  async function respond(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url)
     const response = await fetch(new Request(home + pathname + search, request))
     // Its email is there, too.
@@ -34,7 +34,7 @@ export async function startInstance(environment: Record<string, string> = {}): P
   return {
     entries,
     response(request) {
-      const responding = response(request).finally(() => underWay.delete(responding))
+      const responding = respond(request).finally(() => underWay.delete(responding))
       underWay.add(responding)
       return responding
     },

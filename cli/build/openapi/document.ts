@@ -169,7 +169,10 @@ function responses(method: Method, operation: Operation, refusals: Record<string
   const byStatus = Map.groupBy(codesOf(method, operation), (code) => problems[code].status)
   return {
     ...Object.fromEntries(
-      Object.entries(operation.success).map(([status, response]) => [status, success(Number(status), response)]),
+      Object.entries(operation.success).map(([status, response]) => [
+        status,
+        success(Number(status), response),
+      ]),
     ),
     ...Object.fromEntries(
       [...byStatus].map(([status, codes]) => {

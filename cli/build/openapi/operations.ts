@@ -242,7 +242,8 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
       summary: 'Sign out',
       description:
         'Revokes this session. With `everywhere`, revokes all sessions of the account, which needs ' +
-        'an authentication within the last 5 minutes. Succeeds if nobody is signed in.',
+        'an authentication within the last 5 minutes; if this session has ended, that is `session-ended`, as ' +
+        'nothing else was revoked. Without `everywhere`, succeeds if nobody is signed in.',
       security: 'cookie, if any',
       body: {
         schema: requests.LogoutRequest,
@@ -252,7 +253,7 @@ export const operations: Record<string, Partial<Record<Method, Operation>>> = {
         },
       },
       success: { 204: { description: 'Signed out.', bodies: [], cookies: ENDED_COOKIES } },
-      problems: ['refresh-required', 'reauthentication-required', 'unavailable'],
+      problems: ['session-ended', 'refresh-required', 'reauthentication-required', 'unavailable'],
     },
   },
   reset: {

@@ -4,8 +4,7 @@ export const english: Language = {
   tag: 'en',
   direction: 'ltr',
   withoutButton: 'If the button doesn’t work, open this link in your browser:',
-  codeInstead:
-    'Reading this on another device? Enter this code on the page where you requested this email:',
+  codeInstead: 'Reading this on another device? Enter this code on the page where you requested this email:',
   codeIsSecret: 'Don’t share this code with anyone.',
   neverAsked: (product) => `${product} will never ask you for your password or a code by email or phone.`,
   help: (address) => `Questions? Write to ${address}.`,

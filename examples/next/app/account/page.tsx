@@ -11,7 +11,7 @@ export default async function Account() {
     <main>
       <h1>Your account</h1>
       <p>
-        Signed in as {current.user.email} until {current.session.endsAt.toISOString()}.
+        Signed in as {current.user.email} until {current.session.absoluteExpiresAt.toISOString()}.
       </p>
     </main>
   )
